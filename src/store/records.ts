@@ -1,0 +1,193 @@
+/** The record types of the store. Times are integer milliseconds since 1970-01-01 UTC; every record carries its tenant. */
+
+export interface Tenant {
+  readonly tenant: string;
+  readonly created: number;
+}
+
+export const lifecycles = [
+  "made",
+  "in-transit",
+  "claimed",
+  "waiting",
+  "onboarding",
+  "operational",
+  "renewing",
+  "suspended",
+  "reset",
+  "transferred",
+  "retired",
+] as const;
+export type Lifecycle = (typeof lifecycles)[number];
+
+/** One physical device. */
+export interface Device {
+  readonly tenant: string;
+  readonly id: string;
+  /** What people call it: its serial number unless somebody chose another name. */
+  readonly name: string;
+  readonly lifecycle: Lifecycle;
+  readonly created: number;
+  readonly updated: number;
+}
+
+export const identityKinds = [
+  "serial",
+  "certificate", // SHA-256 of an identity certificate in DER, lower-case hex
+  "key", // SHA-256 of a SubjectPublicKeyInfo in DER, lower-case hex
+  "name", // the name in an operational certificate or of an EST user
+  "guid",
+  "uuid",
+  "eui64",
+  "mac",
+  "dpp-key",
+  "deveui",
+  "endpoint",
+] as const;
+export type IdentityKind = (typeof identityKinds)[number];
+
+/** A name by which a device can be found; unique within its tenant and kind. */
+export interface Identity {
+  readonly tenant: string;
+  readonly kind: IdentityKind;
+  /** Normalised: the one spelling that is looked up. */
+  readonly value: string;
+  readonly device: string;
+  /** What proved that the device has it, such as `idevid`; `claimed` when it was only said. */
+  readonly provenBy: string;
+}
+
+/** A trust anchor that the tenant's operator registered. */
+export interface Anchor {
+  readonly tenant: string;
+  readonly id: string;
+  /** Short name used in rules. */
+  readonly name: string;
+  /** What it may vouch for: identities made by a manufacturer. */
+  readonly purpose: "manufacturer";
+  readonly certificate: Uint8Array;
+  readonly added: number;
+}
+
+/** A policy rule; the first one that matches, by position, decides. */
+export interface Rule {
+  readonly tenant: string;
+  readonly id: string;
+  readonly position: number;
+  readonly verdict: "allow" | "deny" | "wait";
+  /** Absent fields match everything; texts may hold `*`. JSON in the store. */
+  readonly match: RuleMatch;
+  readonly created: number;
+}
+
+export interface RuleMatch {
+  readonly protocol?: string;
+  /** Name of an anchor. */
+  readonly issuer?: string;
+  readonly serial?: string;
+  readonly credential?: "idevid" | "ldevid" | "password" | "anonymous";
+}
+
+/** A person's decision that is asked for, or was given. */
+export interface Approval {
+  readonly tenant: string;
+  readonly id: string;
+  readonly protocol: string;
+  /** The session that waits; at most one undecided or approved approval for each. */
+  readonly subject: string;
+  /** What the person sees. JSON in the store. */
+  readonly evidence: Readonly<Record<string, unknown>>;
+  readonly state: "pending" | "approved" | "denied";
+  readonly run: string;
+  readonly created: number;
+  readonly decided?: number;
+  readonly decidedBy?: string;
+}
+
+/** A user of EST's HTTP authentication: a device or an installer, never an operator. */
+export interface EstUser {
+  readonly tenant: string;
+  readonly name: string;
+  /** `scrypt$N$r$p$salt$hash`, base64url. */
+  readonly passwordHash: string;
+  /** Device names that it may enrol; may hold `*`. */
+  readonly devices: string;
+  readonly created: number;
+}
+
+/** A private key or other secret, sealed by the vault. */
+export interface SealedKey {
+  readonly tenant: string;
+  readonly name: string;
+  readonly sealed: Uint8Array;
+}
+
+/** A certificate authority of the tenant. */
+export interface Authority {
+  readonly tenant: string;
+  readonly name: "root" | "issuing";
+  readonly certificate: Uint8Array;
+  /** Name of its sealed key. */
+  readonly key: string;
+  readonly created: number;
+}
+
+/** A certificate that one of the tenant's authorities issued. */
+export interface IssuedCertificate {
+  readonly tenant: string;
+  readonly authority: string;
+  /** Serial number, lower-case hex of the INTEGER's content octets. */
+  readonly serial: string;
+  readonly certificate: Uint8Array;
+  readonly subject: string;
+  readonly profile: string;
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** Undefined for certificates of the service itself. */
+  readonly device?: string;
+  readonly run?: string;
+}
+
+/** A protocol session: plain data, sealed by the vault before it gets here, saved by compare-and-set. */
+export interface StoredSession {
+  readonly tenant: string;
+  readonly protocol: string;
+  readonly key: string;
+  /** 1 for a new session, then one more with each save. */
+  readonly version: number;
+  readonly data: Uint8Array;
+  /** A session past this time does not exist. */
+  readonly expires: number;
+}
+
+export type RunOutcome = "granted" | "refused" | "waiting" | "failed";
+
+/** One onboarding in the ledger: what a list shows, and the bounded blob of its events. */
+export interface StoredRun {
+  readonly tenant: string;
+  readonly id: string;
+  readonly protocol: string;
+  readonly variant: string;
+  readonly device?: string;
+  /** What the device is called in lists, even when it is in no inventory. */
+  readonly label: string;
+  readonly started: number;
+  readonly ended?: number;
+  readonly outcome: RunOutcome;
+  /** Coded reason of a refusal, or the rule of a grant. */
+  readonly reason: string;
+  /** The `Run` of `knowledge/run.ts` in UTF-8 JSON. */
+  readonly run: Uint8Array;
+}
+
+/** One line of the audit: who did what to what, and why it was decided so. */
+export interface AuditEntry {
+  readonly tenant: string;
+  /** Position in the tenant's audit, from 1; given by the store. */
+  readonly sequence: number;
+  readonly at: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly subject: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
