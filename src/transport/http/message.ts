@@ -17,13 +17,13 @@ export interface HttpResponse {
 }
 
 /** All values of the field `name`, case-insensitively. */
-export function valuesOf(headers: Headers, name: string): readonly string[] {
+export function fieldValues(headers: Headers, name: string): readonly string[] {
   const wanted = name.toLowerCase();
   return headers.filter(([field]) => field.toLowerCase() === wanted).map(([, value]) => value);
 }
 
 /** The value of a field that occurs exactly once; undefined when it is absent or doubled. */
-export function valueOf(headers: Headers, name: string): string | undefined {
-  const values = valuesOf(headers, name);
+export function singleField(headers: Headers, name: string): string | undefined {
+  const values = fieldValues(headers, name);
   return values.length === 1 ? values[0] : undefined;
 }
