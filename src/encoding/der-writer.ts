@@ -1,0 +1,121 @@
+import { compare, concat, utf8 } from "../core/bytes.ts";
+import { DerError } from "./errors.ts";
+import { oidContent } from "./oid.ts";
+import { isAscii, isPrintable } from "./strings.ts";
+import { contextConstructed, contextPrimitive, tags } from "./tags.ts";
+import { timeText } from "./time.ts";
+
+/** An element of DER with this identifier octet around `content`. */
+export function element(tag: number, content: Uint8Array): Uint8Array {
+  return concat([header(tag, content.length), content]);
+}
+
+/** SEQUENCE, or SEQUENCE OF, of elements. */
+export function sequence(elements: readonly Uint8Array[]): Uint8Array {
+  return constructed(tags.sequence, elements);
+}
+
+/** SET OF elements in the order of X.690 11.6. */
+export function setOf(elements: readonly Uint8Array[]): Uint8Array {
+  return constructed(tags.set, [...elements].sort(compare));
+}
+
+/** EXPLICIT context tag `number` around an element. */
+export function explicit(number: number, inner: Uint8Array): Uint8Array {
+  return element(contextConstructed(number), inner);
+}
+
+/** `inner` with IMPLICIT context tag `number` in place of its own; it stays primitive or constructed. */
+export function implicit(number: number, inner: Uint8Array): Uint8Array {
+  const tagged = Uint8Array.from(inner);
+  tagged[0] = ((inner[0] ?? 0) & 0x20) === 0 ? contextPrimitive(number) : contextConstructed(number);
+  return tagged;
+}
+
+/** BOOLEAN. A field that is equal to its DEFAULT has to be left out by the caller (X.690 11.5). */
+export function boolean(value: boolean): Uint8Array {
+  return element(tags.boolean, Uint8Array.of(value ? 0xff : 0x00));
+}
+
+/** INTEGER from 0 to 2^53 - 1; throws DerError `bad-value` for any other number. */
+export function integer(value: number): Uint8Array {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new DerError("bad-value", "INTEGER is not a whole number from 0 to 2^53 - 1.");
+  const digits = value.toString(16);
+  return unsignedInteger(Buffer.from(digits.padStart(digits.length + (digits.length % 2), "0"), "hex"));
+}
+
+/** INTEGER whose value is the unsigned number in `magnitude`, most significant octet first; leading zeros do not matter. */
+export function unsignedInteger(magnitude: Uint8Array): Uint8Array {
+  const first = magnitude.findIndex((octet) => octet !== 0);
+  if (first === -1) return element(tags.integer, Uint8Array.of(0));
+  const significant = magnitude.subarray(first);
+  const sign = (significant[0] ?? 0) < 0x80 ? [] : [Uint8Array.of(0)];
+  return element(tags.integer, concat([...sign, significant]));
+}
+
+/** NULL. */
+export function nullValue(): Uint8Array {
+  return Uint8Array.of(tags.null, 0);
+}
+
+/** OBJECT IDENTIFIER from its dotted form; throws DerError. */
+export function objectIdentifier(dotted: string): Uint8Array {
+  return element(tags.objectIdentifier, oidContent(dotted));
+}
+
+/** OCTET STRING. */
+export function octetString(bytes: Uint8Array): Uint8Array {
+  return element(tags.octetString, bytes);
+}
+
+/** BIT STRING of whole octets. */
+export function bitString(bytes: Uint8Array): Uint8Array {
+  return concat([header(tags.bitString, bytes.length + 1), Uint8Array.of(0), bytes]);
+}
+
+/** BIT STRING of a type with named bits: the numbers of the bits that are set, without trailing zero bits (X.690 11.2.2). */
+export function namedBits(bits: readonly number[]): Uint8Array {
+  const highest = Math.max(-1, ...bits);
+  const bytes = new Uint8Array(Math.ceil((highest + 1) / 8));
+  for (const bit of bits) bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
+  const unusedBits = bytes.length * 8 - (highest + 1);
+  return element(tags.bitString, concat([Uint8Array.of(unusedBits), bytes]));
+}
+
+/** UTF8String; throws DerError `bad-value` for text with a lone surrogate. */
+export function utf8String(text: string): Uint8Array {
+  if (!text.isWellFormed()) throw new DerError("bad-value", "UTF8String cannot hold a lone surrogate.");
+  return element(tags.utf8String, utf8(text));
+}
+
+/** PrintableString; throws DerError `bad-value` for text outside its 74 characters. */
+export function printableString(text: string): Uint8Array {
+  if (!isPrintable(text)) throw new DerError("bad-value", "PrintableString cannot hold all characters of this text.");
+  return element(tags.printableString, utf8(text));
+}
+
+/** IA5String; throws DerError `bad-value` for text that is not ASCII. */
+export function ia5String(text: string): Uint8Array {
+  if (!isAscii(text)) throw new DerError("bad-value", "IA5String holds ASCII only.");
+  return element(tags.ia5String, utf8(text));
+}
+
+/** Time of RFC 5280 4.1.2.5: UTCTime through 2049, then GeneralizedTime. Fractions of a second are dropped; throws DerError. */
+export function time(milliseconds: number): Uint8Array {
+  const { tag, text } = timeText(milliseconds);
+  return element(tag, utf8(text));
+}
+
+function constructed(tag: number, elements: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of elements) length += part.length;
+  return concat([header(tag, length), ...elements]);
+}
+
+function header(tag: number, length: number): Uint8Array {
+  if (length < 0x80) return Uint8Array.of(tag, length);
+  const octets: number[] = [];
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 0x100)) octets.unshift(rest & 0xff);
+  return Uint8Array.of(tag, 0x80 | octets.length, ...octets);
+}

@@ -1,0 +1,53 @@
+import { DerError } from "./errors.ts";
+
+/** The dotted form of an OBJECT IDENTIFIER's content octets (X.690 8.19); throws DerError `bad-value` or `too-large`. */
+export function oidText(content: Uint8Array): string {
+  if (content.length > maximumOctets)
+    throw new DerError("too-large", `OBJECT IDENTIFIER has more than ${maximumOctets} octets.`);
+  if (content.length === 0 || (content[content.length - 1] ?? 0) >= 0x80)
+    throw new DerError("bad-value", "OBJECT IDENTIFIER ends within an arc.");
+  const arcs: (number | bigint)[] = [];
+  let arc: number | bigint = 0;
+  let first = true;
+  for (const octet of content) {
+    if (first && octet === 0x80) throw new DerError("bad-value", "OBJECT IDENTIFIER has an arc with a leading zero.");
+    arc = appended(arc, octet & 0x7f);
+    first = octet < 0x80;
+    if (first) {
+      arcs.push(arc);
+      arc = 0;
+    }
+  }
+  // The first two arcs share one number; only under the first arc 2 may the second be above 39.
+  const [joint = 0, ...rest] = arcs;
+  const root = joint < 40 ? 0 : joint < 80 ? 1 : 2;
+  const second = typeof joint === "bigint" ? joint - BigInt(root * 40) : joint - root * 40;
+  return [root, second, ...rest].join(".");
+}
+
+/** The content octets of an OBJECT IDENTIFIER in dotted form; throws DerError `bad-value` or `too-large`. */
+export function oidContent(text: string): Uint8Array {
+  if (text.length > maximumOctets * 4 || !/^[012](\.(0|[1-9][0-9]*))+$/.test(text))
+    throw new DerError("bad-value", "OBJECT IDENTIFIER is not in dotted form, such as 2.5.4.3.");
+  const [root = 0n, second = 0n, ...rest] = text.split(".").map(BigInt);
+  if (root < 2n && second > 39n)
+    throw new DerError("bad-value", "OBJECT IDENTIFIER has a second arc above 39 under 0 or 1.");
+  const content = [root * 40n + second, ...rest].flatMap(octetsOfArc);
+  if (content.length > maximumOctets)
+    throw new DerError("too-large", `OBJECT IDENTIFIER has more than ${maximumOctets} octets.`);
+  return Uint8Array.from(content);
+}
+
+function appended(arc: number | bigint, bits: number): number | bigint {
+  if (typeof arc === "bigint") return arc * 128n + BigInt(bits);
+  return arc < 2 ** 46 ? arc * 128 + bits : BigInt(arc) * 128n + BigInt(bits);
+}
+
+function octetsOfArc(arc: bigint): number[] {
+  const octets = [Number(arc & 0x7fn)];
+  for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) octets.unshift(Number(rest & 0x7fn) | 0x80);
+  return octets;
+}
+
+/** The longest in use are those under 2.25 with a UUID of 19 octets; the limit keeps the arithmetic small. */
+const maximumOctets = 64;
