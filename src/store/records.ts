@@ -162,8 +162,8 @@ export interface StoredSession {
 
 export type RunOutcome = "granted" | "refused" | "waiting" | "failed";
 
-/** One onboarding in the ledger: what a list shows, and the bounded blob of its events. */
-export interface StoredRun {
+/** One onboarding in the ledger, as a list shows it. */
+export interface RunSummary {
   readonly tenant: string;
   readonly id: string;
   readonly protocol: string;
@@ -176,6 +176,10 @@ export interface StoredRun {
   readonly outcome: RunOutcome;
   /** Coded reason of a refusal, or the rule of a grant. */
   readonly reason: string;
+}
+
+/** One onboarding in the ledger with the bounded blob of its events. */
+export interface StoredRun extends RunSummary {
   /** The `Run` of `knowledge/run.ts` in UTF-8 JSON. */
   readonly run: Uint8Array;
 }

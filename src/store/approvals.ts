@@ -1,0 +1,115 @@
+import type { Write } from "../core/write.ts";
+import { decodeJson, encodeJson, withoutNulls } from "./columns.ts";
+import type { Engine } from "./engine.ts";
+import { cursor, type Page, type PageRequest } from "./paging.ts";
+import type { Approval } from "./records.ts";
+import type { ApprovalRow } from "./schema.ts";
+import { compiled, guarded, prepared, write } from "./statement.ts";
+
+export interface Approvals {
+  /** Guard: no pending or approved approval of the same protocol and subject, and none with this id. */
+  insert(approval: Approval): Write;
+  find(tenant: string, id: string): Promise<Approval | undefined>;
+  /** The latest approval that the session `subject` of `protocol` asked for. */
+  findBySubject(tenant: string, protocol: string, subject: string): Promise<Approval | undefined>;
+  /** Those that wait for a person, the oldest first. */
+  pending(tenant: string, page: PageRequest): Promise<Page<Approval>>;
+  /** Guard: the approval is still pending. Does not check who may decide. */
+  decide(tenant: string, id: string, decision: Decision): Write;
+}
+
+export interface Decision {
+  readonly state: "approved" | "denied";
+  readonly decided: number;
+  readonly decidedBy: string;
+}
+
+export function approvalsIn(engine: Engine): Approvals {
+  const { queries } = engine;
+
+  const insert = prepared((approval: ApprovalRow) =>
+    queries.insertInto("approvals").values({
+      tenant: approval.tenant,
+      id: approval.id,
+      protocol: approval.protocol,
+      subject: approval.subject,
+      evidence: approval.evidence,
+      state: approval.state,
+      run: approval.run,
+      created: approval.created,
+      decided: approval.decided,
+      decided_by: approval.decided_by,
+    }),
+  );
+
+  const find = prepared((p: { tenant: string; id: string }) =>
+    queries.selectFrom("approvals").selectAll().where("tenant", "=", p.tenant).where("id", "=", p.id),
+  );
+
+  const findBySubject = prepared((p: { tenant: string; protocol: string; subject: string }) =>
+    queries
+      .selectFrom("approvals")
+      .selectAll()
+      .where("tenant", "=", p.tenant)
+      .where("protocol", "=", p.protocol)
+      .where("subject", "=", p.subject)
+      .orderBy("created", "desc")
+      .orderBy("id", "desc")
+      .limit(1),
+  );
+
+  const decide = prepared((p: Decision & { readonly tenant: string; readonly id: string }) =>
+    queries
+      .updateTable("approvals")
+      .set({ state: p.state, decided: p.decided, decided_by: p.decidedBy })
+      .where("tenant", "=", p.tenant)
+      .where("id", "=", p.id)
+      .where("state", "=", "pending"),
+  );
+
+  return {
+    insert({ decided, decidedBy, ...approval }) {
+      const row = {
+        ...approval,
+        evidence: encodeJson(approval.evidence),
+        decided: decided ?? null,
+        decided_by: decidedBy ?? null,
+      };
+      return write(guarded(insert(row), "An approval for this session exists already."));
+    },
+
+    async find(tenant, id) {
+      const [row] = await engine.read(find({ tenant, id }));
+      return row && approvalOf(row);
+    },
+
+    async findBySubject(tenant, protocol, subject) {
+      const [row] = await engine.read(findBySubject({ tenant, protocol, subject }));
+      return row && approvalOf(row);
+    },
+
+    async pending(tenant, request) {
+      const page = cursor<[number, string]>(request, ["integer", "text"]);
+      let query = queries
+        .selectFrom("approvals")
+        .selectAll()
+        .where("tenant", "=", tenant)
+        .where("state", "=", "pending")
+        .orderBy("created")
+        .orderBy("id")
+        .limit(page.rows);
+      const { after } = page;
+      if (after) query = query.where(({ eb, refTuple, tuple }) => eb(refTuple("created", "id"), ">", tuple(...after)));
+      const rows = await engine.read(compiled(query));
+      return page.page(rows, (row) => [row.created, row.id], approvalOf);
+    },
+
+    decide: (tenant, id, decision) =>
+      write(guarded(decide({ tenant, id, ...decision }), `The approval ${id} is not pending any more.`)),
+  };
+}
+
+function approvalOf(row: ApprovalRow): Approval {
+  const { evidence, decided_by: decidedBy, ...rest } = row;
+  return { ...withoutNulls(rest), evidence: decodeJson(evidence), ...(decidedBy === null ? {} : { decidedBy }) };
+}

@@ -1,0 +1,181 @@
+import type { Write } from "../core/write.ts";
+import type { Engine } from "./engine.ts";
+import { cursor, type Page, type PageRequest } from "./paging.ts";
+import { type Device, type Identity, type IdentityKind, identityKinds, type Lifecycle } from "./records.ts";
+import type { IdentityRow } from "./schema.ts";
+import { compiled, guarded, prepared, write } from "./statement.ts";
+
+export interface Devices {
+  /** Guard: the tenant has no device with this id. */
+  insert(device: Device): Write;
+  /**
+   * Changes the name, the lifecycle or both. Guard: the device is still as it was `read`. Does not check that the
+   * lifecycle may follow the one before.
+   */
+  update(read: Device, change: DeviceChange): Write;
+  find(tenant: string, id: string): Promise<Device | undefined>;
+  /** The device that has this identity, whatever proved it. */
+  findByIdentity(tenant: string, kind: IdentityKind, value: string): Promise<Device | undefined>;
+  /** By name, then id; with `search`, those whose name or any identity begins with it, in exactly that spelling. */
+  list(tenant: string, page: PageRequest, search?: string): Promise<Page<Device>>;
+  /**
+   * Gives a device an identity, or, when the device has it already, the new `provenBy`. Guard: no other device of the
+   * tenant has it, and the device exists.
+   */
+  addIdentity(identity: Identity): Write;
+  /** By kind, then value. */
+  identities(tenant: string, device: string, page: PageRequest): Promise<Page<Identity>>;
+}
+
+export interface DeviceChange {
+  readonly name?: string;
+  readonly lifecycle?: Lifecycle;
+  readonly updated: number;
+}
+
+export function devicesIn(engine: Engine): Devices {
+  const { queries } = engine;
+
+  const insert = prepared((device: Device) =>
+    queries.insertInto("devices").values({
+      tenant: device.tenant,
+      id: device.id,
+      name: device.name,
+      lifecycle: device.lifecycle,
+      created: device.created,
+      updated: device.updated,
+    }),
+  );
+
+  const update = prepared((p: Device & { readonly before: number; readonly lifecycleBefore: Lifecycle }) =>
+    queries
+      .updateTable("devices")
+      .set({ name: p.name, lifecycle: p.lifecycle, updated: p.updated })
+      .where("tenant", "=", p.tenant)
+      .where("id", "=", p.id)
+      .where("updated", "=", p.before)
+      .where("lifecycle", "=", p.lifecycleBefore),
+  );
+
+  const find = prepared((p: { tenant: string; id: string }) =>
+    queries.selectFrom("devices").selectAll().where("tenant", "=", p.tenant).where("id", "=", p.id),
+  );
+
+  const findByIdentity = prepared((p: { tenant: string; kind: IdentityKind; value: string }) =>
+    queries
+      .selectFrom("identities")
+      .innerJoin("devices", (join) =>
+        join.onRef("devices.tenant", "=", "identities.tenant").onRef("devices.id", "=", "identities.device"),
+      )
+      .selectAll("devices")
+      .where("identities.tenant", "=", p.tenant)
+      .where("identities.kind", "=", p.kind)
+      .where("identities.value", "=", p.value),
+  );
+
+  const addIdentity = prepared((identity: Identity) =>
+    queries
+      .insertInto("identities")
+      .values({
+        tenant: identity.tenant,
+        kind: identity.kind,
+        value: identity.value,
+        device: identity.device,
+        proven_by: identity.provenBy,
+      })
+      .onConflict((conflict) =>
+        conflict
+          .columns(["tenant", "kind", "value"])
+          .doUpdateSet({ proven_by: (set) => set.ref("excluded.proven_by") })
+          .whereRef("identities.device", "=", "excluded.device"),
+      ),
+  );
+
+  /** The ids of the devices found by `search`: two ranges of an index each, never a scan. */
+  function found(tenant: string, search: string) {
+    const end = `${search}${highest}`;
+    return queries
+      .selectFrom("devices")
+      .select("id")
+      .where("tenant", "=", tenant)
+      .where("name", ">=", search)
+      .where("name", "<", end)
+      .union(
+        queries
+          .selectFrom("identities")
+          .select("device as id")
+          .where("tenant", "=", tenant)
+          .where("kind", "in", identityKinds)
+          .where("value", ">=", search)
+          .where("value", "<", end),
+      );
+  }
+
+  return {
+    insert: (device) => write(guarded(insert(device), `A device with the id ${device.id} exists already.`)),
+
+    update: (read, change) =>
+      write(
+        guarded(
+          update({ ...read, ...change, before: read.updated, lifecycleBefore: read.lifecycle }),
+          `The device ${read.id} was changed by somebody else first.`,
+        ),
+      ),
+
+    async find(tenant, id) {
+      const [row] = await engine.read(find({ tenant, id }));
+      return row && { ...row };
+    },
+
+    async findByIdentity(tenant, kind, value) {
+      const [row] = await engine.read(findByIdentity({ tenant, kind, value }));
+      return row && { ...row };
+    },
+
+    async list(tenant, request, search = "") {
+      const page = cursor<[string, string]>(request, ["text", "text"]);
+      let query = queries
+        .selectFrom("devices")
+        .selectAll()
+        .where("tenant", "=", tenant)
+        .orderBy("name")
+        .orderBy("id")
+        .limit(page.rows);
+      if (search !== "") query = query.where("id", "in", found(tenant, search));
+      const { after } = page;
+      if (after) query = query.where(({ eb, refTuple, tuple }) => eb(refTuple("name", "id"), ">", tuple(...after)));
+      const rows = await engine.read(compiled(query));
+      return page.page(
+        rows,
+        (row) => [row.name, row.id],
+        (row) => ({ ...row }),
+      );
+    },
+
+    addIdentity: (identity) =>
+      write(guarded(addIdentity(identity), `Another device has the ${identity.kind} ${identity.value} already.`)),
+
+    async identities(tenant, device, request) {
+      const page = cursor<[IdentityKind, string]>(request, ["text", "text"]);
+      let query = queries
+        .selectFrom("identities")
+        .selectAll()
+        .where("tenant", "=", tenant)
+        .where("device", "=", device)
+        .orderBy("kind")
+        .orderBy("value")
+        .limit(page.rows);
+      const { after } = page;
+      if (after) query = query.where(({ eb, refTuple, tuple }) => eb(refTuple("kind", "value"), ">", tuple(...after)));
+      const rows = await engine.read(compiled(query));
+      return page.page(rows, (row) => [row.kind, row.value], identityOf);
+    },
+  };
+}
+
+function identityOf({ proven_by: provenBy, ...row }: IdentityRow): Identity {
+  return { ...row, provenBy };
+}
+
+/** Sorts after every character that a text may hold, so that a prefix is a range. */
+const highest = "\u{10ffff}";

@@ -1,0 +1,54 @@
+import type { Compilable } from "kysely";
+import type { Clock } from "../core/clock.ts";
+import type { Ddl, Engine } from "./engine.ts";
+import { StoreError } from "./errors.ts";
+import { compiled, guarded } from "./statement.ts";
+
+/** One step of the schema's history. What was released is never edited: a change of the schema is a new migration. */
+export interface Migration {
+  /** 1 for the first, then one more each. */
+  readonly number: number;
+  readonly name: string;
+  statements(engine: Pick<Engine, "ddl" | "queries">): readonly Compilable[];
+}
+
+/**
+ * Applies the migrations that the database does not have yet, in order, each in a transaction of its own. Throws
+ * `store-newer` for a database that has one this program does not know, and `guard-lost` when another process migrates at
+ * the same time.
+ */
+export async function migrate(engine: Engine, migrations: readonly Migration[], clock: Clock): Promise<void> {
+  await engine.commit([compiled(historyTable(engine.ddl))]);
+  const applied = await appliedNumber(engine);
+  const known = migrations.length;
+  if (applied > known)
+    throw new StoreError(
+      "store-newer",
+      `The database is at schema ${applied} and this program knows ${known}: start the newer program that wrote it, or restore a backup from before the upgrade.`,
+      { details: { applied, known } },
+    );
+  for (const migration of migrations.slice(applied)) await apply(engine, migration, clock);
+}
+
+async function appliedNumber(engine: Engine): Promise<number> {
+  const newest = engine.queries.selectFrom("migrations").select("number").orderBy("number", "desc").limit(1);
+  const [row] = await engine.read(compiled(newest));
+  return row?.number ?? 0;
+}
+
+function apply(engine: Engine, migration: Migration, clock: Clock): Promise<void> {
+  const { number, name } = migration;
+  const entry = engine.queries.insertInto("migrations").values({ number, name, applied: clock.now() });
+  return engine.commit([
+    guarded(compiled(entry), `Another process applied migration ${number}: start again.`),
+    ...migration.statements(engine).map((statement) => compiled(statement)),
+  ]);
+}
+
+function historyTable({ table, text, integer }: Ddl): Compilable {
+  return table("migrations")
+    .ifNotExists()
+    .addColumn("number", integer, (column) => column.notNull().primaryKey())
+    .addColumn("name", text, (column) => column.notNull())
+    .addColumn("applied", integer, (column) => column.notNull());
+}

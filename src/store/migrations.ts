@@ -1,0 +1,139 @@
+import { type Compilable, type CreateTableBuilder, sql } from "kysely";
+import type { ColumnType, Ddl, Engine } from "./engine.ts";
+import type { Migration } from "./migrate.ts";
+
+/** The history of the schema, oldest first. */
+export const migrations: readonly Migration[] = [{ number: 1, name: "initial", statements: initial }];
+
+function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {
+  const { schema, text, integer, bytes } = ddl;
+  return [
+    ddl
+      .table("tenants")
+      .addColumn("tenant", text, (column) => column.notNull().primaryKey())
+      .addColumn("created", integer, (column) => column.notNull()),
+
+    table(ddl, "devices", ["id"], { id: text, name: text, lifecycle: text, created: integer, updated: integer }),
+    schema.createIndex("devices_by_name").on("devices").columns(["tenant", "name", "id"]),
+
+    table(ddl, "identities", ["kind", "value"], { kind: text, value: text, device: text, proven_by: text })
+      // A device that is gone must not be found by a name it had.
+      .addForeignKeyConstraint("identities_device", ["tenant", "device"], "devices", ["tenant", "id"]),
+    schema.createIndex("identities_by_device").on("identities").columns(["tenant", "device", "kind", "value"]),
+
+    table(ddl, "anchors", ["id"], { id: text, name: text, purpose: text, certificate: bytes, added: integer })
+      .addUniqueConstraint("anchors_name", ["tenant", "name"])
+      .addCheckConstraint("anchors_named", sql`name <> ''`),
+
+    table(ddl, "rules", ["id"], { id: text, position: integer, verdict: text, match: text, created: integer })
+      .addUniqueConstraint("rules_position", ["tenant", "position"])
+      .addCheckConstraint("rules_positive", sql`position > 0`),
+
+    table(ddl, "approvals", ["id"], {
+      id: text,
+      protocol: text,
+      subject: text,
+      evidence: text,
+      state: text,
+      run: text,
+      created: integer,
+      decided: optional(integer),
+      decided_by: optional(text),
+    }),
+    schema
+      .createIndex("approvals_open")
+      .on("approvals")
+      .columns(["tenant", "protocol", "subject"])
+      .unique()
+      // A session asks once; after a denial it may ask again.
+      .where(sql.ref("state"), "in", ["pending", "approved"]),
+    schema
+      .createIndex("approvals_by_subject")
+      .on("approvals")
+      .columns(["tenant", "protocol", "subject", "created", "id"]),
+    schema.createIndex("approvals_by_state").on("approvals").columns(["tenant", "state", "created", "id"]),
+
+    table(ddl, "est_users", ["name"], { name: text, password_hash: text, devices: text, created: integer }),
+
+    table(ddl, "sealed_keys", ["name"], { name: text, sealed: bytes }),
+
+    table(ddl, "authorities", ["name"], { name: text, certificate: bytes, key: text, created: integer }),
+
+    table(ddl, "certificates", ["authority", "serial"], {
+      authority: text,
+      serial: text,
+      fingerprint: text,
+      certificate: bytes,
+      subject: text,
+      profile: text,
+      not_before: integer,
+      not_after: integer,
+      device: optional(text),
+      run: optional(text),
+    }).addUniqueConstraint("certificates_fingerprint", ["tenant", "fingerprint"]),
+    schema
+      .createIndex("certificates_by_device")
+      .on("certificates")
+      .columns(["tenant", "device", "not_before", "authority", "serial"]),
+
+    table(ddl, "sessions", ["protocol", "key"], {
+      protocol: text,
+      key: text,
+      version: integer,
+      data: bytes,
+      expires: integer,
+    }),
+    schema.createIndex("sessions_by_expiry").on("sessions").columns(["expires"]),
+
+    table(ddl, "runs", ["id"], {
+      id: text,
+      protocol: text,
+      variant: text,
+      device: optional(text),
+      label: text,
+      started: integer,
+      ended: optional(integer),
+      outcome: text,
+      reason: text,
+      run: bytes,
+    }),
+    schema.createIndex("runs_by_start").on("runs").columns(["tenant", "started", "id"]),
+    schema.createIndex("runs_by_device").on("runs").columns(["tenant", "device", "started", "id"]),
+    schema.createIndex("runs_by_outcome").on("runs").columns(["tenant", "outcome", "started", "id"]),
+
+    table(ddl, "audit", ["sequence"], {
+      sequence: integer,
+      at: integer,
+      actor: text,
+      action: text,
+      subject: text,
+      detail: text,
+    }),
+  ];
+}
+
+type Columns = Readonly<Record<string, ColumnType | Optional>>;
+
+interface Optional {
+  readonly optional: ColumnType;
+}
+
+/** A table of records: each carries its tenant, which must exist and is the first part of the primary key. */
+function table(ddl: Ddl, name: string, key: readonly string[], columns: Columns): CreateTableBuilder<string, string> {
+  let builder: CreateTableBuilder<string, string> = ddl
+    .table(name)
+    .addColumn("tenant", ddl.text, (column) => column.notNull());
+  for (const [column, type] of Object.entries(columns)) {
+    builder =
+      "optional" in type
+        ? builder.addColumn(column, type.optional)
+        : builder.addColumn(column, type, (definition) => definition.notNull());
+  }
+  return builder
+    .addPrimaryKeyConstraint(`${name}_key`, ["tenant", ...key])
+    .addForeignKeyConstraint(`${name}_tenant`, ["tenant"], "tenants", ["tenant"]);
+}
+
+function optional(type: ColumnType): Optional {
+  return { optional: type };
+}

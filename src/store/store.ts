@@ -1,0 +1,55 @@
+import type { Write } from "../core/write.ts";
+import { type Approvals, approvalsIn } from "./approvals.ts";
+import { type Audit, auditIn } from "./audit.ts";
+import { type Authorities, authoritiesIn } from "./authorities.ts";
+import { type Devices, devicesIn } from "./devices.ts";
+import type { Engine } from "./engine.ts";
+import { type EstUsers, estUsersIn } from "./est-users.ts";
+import { type Policy, policyIn } from "./policy.ts";
+import { type Runs, runsIn } from "./runs.ts";
+import { type Sessions, sessionsIn } from "./sessions.ts";
+import { statementsOf } from "./statement.ts";
+import { type Tenants, tenantsIn } from "./tenants.ts";
+
+/**
+ * Everything that outlives an association. Reads answer from what is committed; changes are returned as `Write`s and
+ * happen in `commit`. Every method throws `StoreError` only.
+ */
+export interface Store {
+  readonly tenants: Tenants;
+  readonly devices: Devices;
+  readonly policy: Policy;
+  readonly approvals: Approvals;
+  readonly estUsers: EstUsers;
+  readonly authorities: Authorities;
+  readonly sessions: Sessions;
+  readonly runs: Runs;
+  readonly audit: Audit;
+  /**
+   * Makes all changes in order, or none, and resolves when they will survive a power cut. Throws `guard-lost` when a
+   * guard does not hold (each guard sees the changes before it), `store-full`, `store-failed` or `store-closed`.
+   */
+  commit(writes: readonly Write[]): Promise<void>;
+  /** Ends when all commits that were asked for have ended. */
+  close(): Promise<void>;
+}
+
+/** The store in any engine's database, whose schema must be up to date. */
+export function storeOver(engine: Engine): Store {
+  return {
+    tenants: tenantsIn(engine),
+    devices: devicesIn(engine),
+    policy: policyIn(engine),
+    approvals: approvalsIn(engine),
+    estUsers: estUsersIn(engine),
+    authorities: authoritiesIn(engine),
+    sessions: sessionsIn(engine),
+    runs: runsIn(engine),
+    audit: auditIn(engine),
+    async commit(writes) {
+      const statements = statementsOf(writes);
+      if (statements.length > 0) await engine.commit(statements);
+    },
+    close: () => engine.close(),
+  };
+}
