@@ -1,0 +1,133 @@
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { hex, view } from "../core/bytes.ts";
+import { type DerReader, decodeDer } from "../encoding/der.ts";
+import { DerError } from "../encoding/errors.ts";
+import { CryptoError } from "./errors.ts";
+
+export type KeyKind = "P-256" | "P-384" | "P-521" | "Ed25519" | "RSA";
+
+/** A public key that was checked, ready to verify. */
+export interface PublicKey {
+  readonly kind: KeyKind;
+  /** Size of the field or the modulus. */
+  readonly bits: number;
+  /** In DER, as received. */
+  readonly subjectPublicKeyInfo: Uint8Array;
+  readonly keyObject: KeyObject;
+}
+
+/**
+ * The key of a SubjectPublicKeyInfo in DER: an uncompressed point of P-256, P-384 or P-521 by the curve's name (RFC 5480),
+ * Ed25519 (RFC 8410), or RSA of 2048 to 8192 bits (RFC 3279 2.3.1). Throws CryptoError `malformed-key`, `unsupported-key` or
+ * `weak-key`. It does not look for keys that are known to be compromised, nor for Ed25519 points of small order.
+ */
+export function publicKeyOf(subjectPublicKeyInfo: Uint8Array): PublicKey {
+  const { kind, bits } = described(() => decodeDer(subjectPublicKeyInfo, description));
+  try {
+    // This also checks that the point is on the curve.
+    const keyObject = createPublicKey({ key: view(subjectPublicKeyInfo), format: "der", type: "spki" });
+    return { kind, bits, subjectPublicKeyInfo, keyObject };
+  } catch (cause) {
+    throw new CryptoError("malformed-key", "The public key is not valid for its algorithm.", { cause });
+  }
+}
+
+interface Description {
+  readonly kind: KeyKind;
+  readonly bits: number;
+}
+
+function described(decode: () => Description): Description {
+  try {
+    return decode();
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    throw new CryptoError("malformed-key", "The public key is not a SubjectPublicKeyInfo in DER.", { cause: error });
+  }
+}
+
+function description(reader: DerReader): Description {
+  return reader.sequence((content) => {
+    const { algorithm, parameters } = content.sequence((identifier) => ({
+      algorithm: identifier.objectIdentifier(),
+      parameters: identifier.done ? "" : hex(identifier.any().raw),
+    }));
+    const key = content.octetsOfBitString();
+    if (algorithm === idEcPublicKey) return ellipticCurve(parameters, key);
+    if (algorithm === idEd25519) return ed25519(parameters, key);
+    if (algorithm === rsaEncryption) return rsa(parameters, key);
+    throw new CryptoError("unsupported-key", "Keys of this type are not supported: use P-256.", {
+      details: { algorithm },
+    });
+  });
+}
+
+function ellipticCurve(parameters: string, point: Uint8Array): Description {
+  // RFC 5480 2.1.1: namedCurve, never implicitCurve nor specifiedCurve, which let an attacker choose the generator.
+  const curve = namedCurves.get(parameters);
+  if (curve === undefined)
+    throw new CryptoError("unsupported-key", "The key is not on P-256, P-384 or P-521, or does not name its curve.");
+  if (point[0] === 0x02 || point[0] === 0x03)
+    throw new CryptoError("unsupported-key", "Compressed points are not supported: send the point uncompressed.");
+  if (point[0] !== 0x04 || point.length !== 1 + 2 * Math.ceil(curve.bits / 8))
+    throw new CryptoError("malformed-key", `The key is not an uncompressed point of ${curve.kind}.`);
+  return curve;
+}
+
+function ed25519(parameters: string, key: Uint8Array): Description {
+  // RFC 8410 3: the parameters are absent.
+  if (parameters !== "" || key.length !== 32)
+    throw new CryptoError("malformed-key", "The key is not an Ed25519 key of RFC 8410.");
+  return { kind: "Ed25519", bits: 256 };
+}
+
+function rsa(parameters: string, key: Uint8Array): Description {
+  // RFC 3279 2.3.1: the parameters are NULL.
+  if (parameters !== "0500") throw new CryptoError("malformed-key", "The RSA key has parameters other than NULL.");
+  const [modulus, exponent] = decodeDer(key, (reader) =>
+    reader.sequence((content) => [content.integer(), content.integer()] as const),
+  );
+  if (isNegative(modulus) || isNegative(exponent) || !isOdd(modulus))
+    throw new CryptoError("malformed-key", "The RSA key has a modulus or an exponent that no RSA key can have.");
+  const bits = bitLength(modulus);
+  if (bits < leastModulusBits)
+    throw new CryptoError("weak-key", `RSA keys need at least ${leastModulusBits} bits; this one has ${bits}.`);
+  if (bits > mostModulusBits)
+    throw new CryptoError("unsupported-key", `RSA keys above ${mostModulusBits} bits are not supported.`);
+  if (!isOdd(exponent) || bitLength(exponent) < 2)
+    throw new CryptoError("weak-key", "The RSA key has a public exponent that is even or 1.");
+  if (bitLength(exponent) > mostExponentBits)
+    throw new CryptoError("unsupported-key", `RSA exponents above ${mostExponentBits} bits are not supported.`);
+  return { kind: "RSA", bits };
+}
+
+function isNegative(integer: Uint8Array): boolean {
+  return (integer[0] ?? 0) >= 0x80;
+}
+
+function isOdd(integer: Uint8Array): boolean {
+  return ((integer[integer.length - 1] ?? 0) & 1) === 1;
+}
+
+/** Of a non-negative INTEGER's content octets, which have at most one leading zero octet. */
+function bitLength(integer: Uint8Array): number {
+  const significant = integer[0] === 0 ? integer.subarray(1) : integer;
+  return significant.length * 8 - (significant.length === 0 ? 0 : Math.clz32(significant[0] ?? 0) - 24);
+}
+
+const idEcPublicKey = "1.2.840.10045.2.1";
+const idEd25519 = "1.3.101.112";
+const rsaEncryption = "1.2.840.113549.1.1.1";
+
+/** By the DER of the curve's OBJECT IDENTIFIER (RFC 5480 2.1.1.1). */
+const namedCurves: ReadonlyMap<string, Description> = new Map<string, Description>([
+  ["06082a8648ce3d030107", { kind: "P-256", bits: 256 }],
+  ["06052b81040022", { kind: "P-384", bits: 384 }],
+  ["06052b81040023", { kind: "P-521", bits: 521 }],
+]);
+
+const leastModulusBits = 2048;
+/** Verifying costs the square of the size, and its key comes from a stranger. */
+const mostModulusBits = 8192;
+/** The same; 65537 is what everybody uses. */
+const mostExponentBits = 33;

@@ -1,0 +1,55 @@
+import { constants, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { view } from "../core/bytes.ts";
+import { type SignatureAlgorithm, signatureAlgorithmOf, signatureAlgorithms } from "./algorithms.ts";
+import { type KeyKind, type PublicKey, publicKeyOf } from "./public-key.ts";
+import type { Signer } from "./signer.ts";
+
+/**
+ * Whether `signature` over `data`, in the form of a certificate, is by the private key of `key`; false as well when the
+ * algorithm is one of another type of key. Throws CryptoError `unsupported-algorithm`. It does not check what the key may
+ * be used for.
+ */
+export function verifySignature(
+  key: PublicKey,
+  algorithmIdentifier: Uint8Array,
+  data: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const algorithm = signatureAlgorithmOf(algorithmIdentifier);
+  if (algorithm.keyType !== key.keyObject.asymmetricKeyType) return false;
+  return verify(algorithm.hash, view(data), parametersOf(algorithm, key.keyObject), view(signature));
+}
+
+/** A Signer that answers at once. */
+export interface SynchronousSigner extends Signer {
+  sign(data: Uint8Array): Uint8Array;
+}
+
+/**
+ * A signer over a private key in memory: ECDSA with the hash of the curve's size, Ed25519, or RSA PKCS #1 v1.5 with SHA-256.
+ * Throws CryptoError for a key that `publicKeyOf` would refuse.
+ */
+export function signerOf(privateKey: KeyObject): SynchronousSigner {
+  const { kind, subjectPublicKeyInfo } = publicKeyOf(
+    createPublicKey(privateKey).export({ format: "der", type: "spki" }),
+  );
+  const algorithm = algorithmFor[kind];
+  return {
+    publicKey: subjectPublicKeyInfo,
+    algorithm: algorithm.identifier,
+    sign: (data) => sign(algorithm.hash, view(data), privateKey),
+  };
+}
+
+function parametersOf(algorithm: SignatureAlgorithm, key: KeyObject) {
+  const { saltLength } = algorithm;
+  return saltLength === undefined ? key : { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
+}
+
+const algorithmFor: Readonly<Record<KeyKind, SignatureAlgorithm>> = {
+  "P-256": signatureAlgorithms.ecdsaWithSha256,
+  "P-384": signatureAlgorithms.ecdsaWithSha384,
+  "P-521": signatureAlgorithms.ecdsaWithSha512,
+  Ed25519: signatureAlgorithms.ed25519,
+  RSA: signatureAlgorithms.sha256WithRsa,
+};
