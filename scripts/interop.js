@@ -30,7 +30,7 @@ for (const peer of chosen) results.push(await runPeer(peer));
 
 const all = results.flatMap(({ variants }) => variants);
 const passed = all.filter(({ outcome }) => outcome === "passed").length;
-const missing = results.filter(({ missing }) => missing !== undefined).length;
+const missing = results.filter(({ missing }) => missing).length;
 const failed = all.filter(({ outcome }) => outcome === "failed").length + (missingFails ? missing : 0);
 
 if (chosen.length === 0)
@@ -56,9 +56,11 @@ async function runPeer(peer) {
     await peer.install(log);
     result.version = (await peer.version()).trim();
   } catch (error) {
-    console.log(`not installed: ${error.message}`);
-    for (const { name, role } of peer.variants) result.variants.push({ name, role, outcome: "not installed" });
-    return { ...result, missing: error.message };
+    // Only what says that it is missing is missing; any other error is a failure of the peer's script.
+    const outcome = error.code === "not-installed" ? "not installed" : "failed";
+    console.log(`${outcome}: ${outcome === "failed" ? error.stack : error.message}`);
+    for (const { name, role } of peer.variants) result.variants.push({ name, role, outcome });
+    return outcome === "failed" ? result : { ...result, missing: true };
   }
   for (const variant of peer.variants) result.variants.push(await runVariant(peer, variant, log));
   return result;
