@@ -7,7 +7,10 @@ export interface Engine {
   /** Builds and compiles queries in the engine's dialect; never runs one. */
   readonly queries: Kysely<Schema>;
   readonly ddl: Ddl;
-  /** The rows of one query outside any transaction; throws `store-failed` or `store-closed`. */
+  /**
+   * The rows of one query outside any transaction, integers as numbers and bytes as plain `Uint8Array`s; throws
+   * `store-failed` or `store-closed`.
+   */
   read<Row>(query: Query<Row>): Promise<readonly Row[]>;
   /**
    * Makes all changes or none, and resolves when they will survive a power cut; throws `guard-lost`, `store-full`,

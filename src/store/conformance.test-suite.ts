@@ -1,0 +1,19 @@
+import { authoritiesConformance } from "./conformance/authorities.test-suite.ts";
+import { commitsConformance } from "./conformance/commits.test-suite.ts";
+import type { Open } from "./conformance/fixtures.test-suite.ts";
+import { inventoryConformance } from "./conformance/inventory.test-suite.ts";
+import { isolationConformance } from "./conformance/isolation.test-suite.ts";
+import { ledgerConformance } from "./conformance/ledger.test-suite.ts";
+import { policyConformance } from "./conformance/policy.test-suite.ts";
+import { sessionsConformance } from "./conformance/sessions.test-suite.ts";
+
+/** What every engine's store must do. `open` opens an empty store each time. */
+export function storeConformance(open: Open): void {
+  inventoryConformance(open);
+  policyConformance(open);
+  authoritiesConformance(open);
+  sessionsConformance(open);
+  ledgerConformance(open);
+  commitsConformance(open);
+  isolationConformance(open);
+}

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import type { RunFilter } from "../runs.ts";
+import type { Store } from "../store.ts";
+import { auditEntry, listed, type Open, rejectsWith, run, storeTest } from "./fixtures.test-suite.ts";
+
+/** Runs and the audit. */
+export function ledgerConformance(open: Open): void {
+  storeTest(open, "ok/runs: saved, found, listed without events", async (store) => {
+    const { device: _, ...unknown } = run("2", { started: 20, outcome: "refused" });
+    await store.commit([store.runs.save(run("1")), store.runs.save(unknown)]);
+    assert.deepEqual(await store.runs.find("a", "1"), run("1"));
+    assert.deepEqual(await store.runs.find("a", "2"), unknown);
+    assert.equal(await store.runs.find("a", "3"), undefined);
+    const { run: __, ...summary } = unknown;
+    assert.deepEqual((await store.runs.list("a", {}, { limit: 1 })).items, [summary]);
+  });
+
+  storeTest(open, "ok/runs: a waiting run is updated until it ends", async (store) => {
+    const { ended: _, ...waiting } = run("1", { outcome: "waiting", reason: "approval" });
+    await store.commit([store.runs.save(waiting)]);
+    assert.deepEqual(await store.runs.find("a", "1"), waiting);
+    await store.commit([store.runs.save({ ...waiting, label: "Lamp" })]);
+    assert.equal((await store.runs.find("a", "1"))?.label, "Lamp");
+    await store.commit([store.runs.save(run("1"))]);
+    assert.deepEqual(await store.runs.find("a", "1"), run("1"));
+  });
+
+  storeTest(open, "fail/runs: a run that has ended changes no more", async (store) => {
+    await store.commit([store.runs.save(run("1"))]);
+    await rejectsWith("guard-lost", store.commit([store.runs.save(run("1", { outcome: "refused" }))]));
+    assert.deepEqual(await store.runs.find("a", "1"), run("1"));
+  });
+
+  storeTest(open, "ok/runs: listed newest first with filters", async (store) => {
+    await store.commit([
+      store.runs.save(run("1", { started: 10 })),
+      store.runs.save(run("2", { started: 30, device: "d2" })),
+      store.runs.save(run("3", { started: 20, outcome: "refused", protocol: "fdo" })),
+      store.runs.save(run("4", { started: 20, outcome: "refused", device: "d2" })),
+    ]);
+    const ids = async (filter: RunFilter) =>
+      (await listed((page) => store.runs.list("a", filter, page))).map(({ id }) => id);
+    assert.deepEqual(await ids({}), ["2", "4", "3", "1"]);
+    assert.deepEqual(await ids({ device: "d2" }), ["2", "4"]);
+    assert.deepEqual(await ids({ outcome: "refused" }), ["4", "3"]);
+    assert.deepEqual(await ids({ protocol: "est" }), ["2", "4", "1"]);
+    assert.deepEqual(await ids({ device: "d2", outcome: "refused", protocol: "est" }), ["4"]);
+    assert.deepEqual(await ids({ device: "d2", outcome: "failed" }), []);
+  });
+
+  storeTest(open, "ok/runs: removed when they ended before a time", async (store) => {
+    const { ended: _, ...waiting } = run("3", { outcome: "waiting" });
+    await store.commit([
+      store.runs.save(run("1", { ended: 19 })),
+      store.runs.save(run("2", { ended: 20 })),
+      store.runs.save(waiting),
+      store.runs.save(run("1", { ended: 19, tenant: "b" })),
+    ]);
+    await store.commit([store.runs.removeEndedBefore("a", 20)]);
+    assert.deepEqual(await runIds(store, "a"), ["3", "2"]);
+    assert.deepEqual(await runIds(store, "b"), ["1"]);
+  });
+
+  storeTest(open, "ok/runs: the newest refused ones are kept", async (store) => {
+    const refused = [1, 2, 3, 4].map((started) => run(`r${started}`, { started, outcome: "refused" }));
+    const others = [run("granted", { started: 0 }), run("r1", { started: 0, outcome: "refused", tenant: "b" })];
+    await store.commit([...refused, ...others].map(store.runs.save));
+    await store.commit([store.runs.trimRefused("a", 2)]);
+    assert.deepEqual(await runIds(store, "a"), ["r4", "r3", "granted"]);
+    assert.deepEqual(await runIds(store, "b"), ["r1"]);
+    await store.commit([store.runs.trimRefused("a", 0)]);
+    assert.deepEqual(await runIds(store, "a"), ["granted"]);
+  });
+
+  storeTest(open, "ok/audit: numbered per tenant, listed from both ends", async (store) => {
+    await store.commit([
+      store.audit.append(auditEntry("claim")),
+      store.audit.append(auditEntry("approve", { tenant: "b" })),
+      store.audit.append(auditEntry("grant", { detail: {} })),
+    ]);
+    await store.commit([store.audit.append(auditEntry("retire"))]);
+    const entries = [
+      { ...auditEntry("claim"), sequence: 1 },
+      { ...auditEntry("grant", { detail: {} }), sequence: 2 },
+      { ...auditEntry("retire"), sequence: 3 },
+    ];
+    assert.deepEqual(await listed((page) => store.audit.list("a", "oldest-first", page)), entries);
+    assert.deepEqual(await listed((page) => store.audit.list("a", "newest-first", page)), entries.toReversed());
+    const ofB = await listed((page) => store.audit.list("b", "oldest-first", page));
+    assert.deepEqual(ofB, [{ ...auditEntry("approve", { tenant: "b" }), sequence: 1 }]);
+  });
+
+  storeTest(open, "ok/audit: a change that was lost leaves no entry and no gap", async (store) => {
+    await store.commit([store.runs.save(run("1"))]);
+    const commits = [
+      store.commit([store.audit.append(auditEntry("one"))]),
+      store.commit([store.audit.append(auditEntry("lost")), store.runs.save(run("1"))]),
+      store.commit([store.audit.append(auditEntry("two"))]),
+    ];
+    await Promise.allSettled(commits);
+    const actions = (await listed((page) => store.audit.list("a", "oldest-first", page))).map(
+      ({ sequence, action }) => [sequence, action],
+    );
+    assert.deepEqual(actions, [
+      [1, "one"],
+      [2, "two"],
+    ]);
+  });
+}
+
+async function runIds(store: Store, tenant: string): Promise<readonly string[]> {
+  return (await listed((page) => store.runs.list(tenant, {}, page))).map(({ id }) => id);
+}

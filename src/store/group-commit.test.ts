@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { rejectsWith } from "./conformance/fixtures.test-suite.ts";
+import { StoreError } from "./errors.ts";
+import { type Change, groupCommit } from "./group-commit.ts";
+
+function change(sql: string): Change {
+  return [{ sql, parameters: [] }];
+}
+
+test("ok/group: callers of one turn share a batch, in their order", async () => {
+  const batches: string[][] = [];
+  const commits = groupCommit((changes) => {
+    batches.push(changes.map(([statement]) => statement!.sql));
+    return changes.map(() => "committed");
+  });
+  await Promise.all(["1", "2", "3"].map((name) => commits.commit(change(name))));
+  await commits.commit(change("4"));
+  assert.deepEqual(batches, [["1", "2", "3"], ["4"]]);
+});
+
+test("ok/group: one batch at a time, also when the engine takes its time", async () => {
+  let running = 0;
+  let most = 0;
+  const gates: (() => void)[] = [];
+  const commits = groupCommit(async (changes) => {
+    running += 1;
+    most = Math.max(most, running);
+    await new Promise<void>((resolve) => gates.push(resolve));
+    running -= 1;
+    return changes.map(() => "committed");
+  });
+  const first = commits.commit(change("1"));
+  while (gates.length === 0) await new Promise(setImmediate);
+  const second = commits.commit(change("2"));
+  const third = commits.commit(change("3"));
+  gates.shift()!();
+  await first;
+  while (gates.length === 0) await new Promise(setImmediate);
+  gates.shift()!();
+  await Promise.all([second, third]);
+  assert.equal(most, 1);
+  assert.equal(gates.length, 0);
+});
+
+test("ok/group: at most 256 callers in one batch", async () => {
+  const sizes: number[] = [];
+  const commits = groupCommit((changes) => {
+    sizes.push(changes.length);
+    return changes.map(() => "committed");
+  });
+  await Promise.all(Array.from({ length: 600 }, (_, index) => commits.commit(change(String(index)))));
+  assert.deepEqual(sizes, [256, 256, 88]);
+});
+
+test("fail/group: each caller has its own outcome", async () => {
+  const lost = new StoreError("guard-lost", "lost");
+  const commits = groupCommit((changes) => changes.map(([statement]) => (statement!.sql === "2" ? lost : "committed")));
+  const settled = await Promise.allSettled(["1", "2", "3"].map((name) => commits.commit(change(name))));
+  assert.deepEqual(
+    settled.map(({ status }) => status),
+    ["fulfilled", "rejected", "fulfilled"],
+  );
+});
+
+test("fail/group: an engine that breaks rejects its batch and nothing else", async () => {
+  let broken = true;
+  const commits = groupCommit((changes) => {
+    if (broken) throw new Error("connection reset");
+    return changes.map(() => "committed");
+  });
+  await rejectsWith("store-failed", commits.commit(change("1")));
+  broken = false;
+  await commits.commit(change("2"));
+});
+
+test("ok/close: ends after the commits before it", async () => {
+  let applied = 0;
+  const commits = groupCommit((changes) => {
+    applied += changes.length;
+    return changes.map(() => "committed");
+  });
+  const commit = commits.commit(change("1"));
+  const closing = commits.close();
+  await rejectsWith("store-closed", commits.commit(change("2")));
+  await closing;
+  assert.equal(applied, 1);
+  await commit;
+});
