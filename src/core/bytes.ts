@@ -47,3 +47,9 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
 export function view(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
+
+/** The bytes of strict base64 on one line (RFC 4648 section 4, padded, canonical); undefined when `text` is anything else. */
+export function fromBase64(text: string): Uint8Array | undefined {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.toString("base64") === text ? bytes : undefined;
+}

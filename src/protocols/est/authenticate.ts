@@ -1,0 +1,146 @@
+import { hex } from "../../core/bytes.ts";
+import { codeOf, messageOf } from "../../core/errors.ts";
+import type { Peer } from "../../core/link.ts";
+import { matchesPattern } from "../../core/pattern.ts";
+import { sha256 } from "../../crypto/mac.ts";
+import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
+import { attribute, sameName } from "../../pki/name.ts";
+import { oids } from "../../pki/oids.ts";
+import { validatePath } from "../../pki/path.ts";
+import type { CredentialKind, Ports } from "../ports.ts";
+import { type EstRefusal, EstRefused } from "./errors.ts";
+import type { EnrollRequest } from "./messages.ts";
+
+/** Who the server takes the client for (RFC 7030 3.3.2, 3.2.3), before any policy. */
+export interface Client {
+  readonly credential: CredentialKind;
+  /** The name that the credential proves; undefined when it proves none by itself. */
+  readonly name: string | undefined;
+  /** Whether the credential covers a name that a request asks for. */
+  readonly mayName: (name: string) => boolean;
+  readonly serial: string | undefined;
+  /** Name of the registered anchor of its manufacturer. */
+  readonly issuer: string | undefined;
+  readonly certificate: Certificate | undefined;
+  readonly user: string | undefined;
+  /** Signatures that were verified for this. */
+  readonly signaturesVerified: number;
+}
+
+/**
+ * Authenticates the client by its TLS certificate, its HTTP credentials or both; every credential that it presents must
+ * be good. Throws EstRefused with one of the codes that all look alike to the peer. That the client holds the
+ * certificate's key was proven by TLS; whether it is admitted is not decided here.
+ */
+export async function authenticate(request: EnrollRequest, peer: Peer, ports: Ports): Promise<Client> {
+  const { credentials } = request;
+  const host = peer.address.replace(/:\d+$/, "");
+  const byPassword = credentials === undefined ? undefined : await ports.credentials.verifyPassword(credentials.user, credentials.password, host);
+  if (credentials !== undefined && byPassword === undefined) {
+    throw new EstRefused("credentials-wrong", "the user does not exist or the password is wrong");
+  }
+  if (peer.chain.length > 0) return byCertificate(peer, ports);
+  if (byPassword !== undefined && credentials !== undefined) {
+    return { ...nobody, credential: "password", mayName: (name) => matchesPattern(byPassword.devices, name), user: credentials.user };
+  }
+  return { ...nobody, credential: "anonymous", mayName: () => true };
+}
+
+/**
+ * The credentials of a request as presented, unverified: together with operation and key they name its session.
+ */
+export function presentedCredential(request: EnrollRequest, peer: Peer): string {
+  const certificate = peer.chain[0];
+  const parts = [
+    certificate === undefined ? "" : hex(sha256(certificate)),
+    request.credentials === undefined ? "" : `user:${request.credentials.user}`,
+  ];
+  return parts.join("/");
+}
+
+async function byCertificate(peer: Peer, ports: Ports): Promise<Client> {
+  const chain = peer.chain.slice(0, mostChainCertificates).map(parseReceived);
+  const leaf = chain[0] as Certificate;
+  const authorities = await ports.issuer.authorities();
+  // The two sets of anchors are kept apart: what a manufacturer signed is never taken for one of our own certificates.
+  if (authorities.some((authority) => sameName(authority.subject, leaf.issuer))) return ldevid(leaf, authorities, ports);
+  return idevid(chain, ports);
+}
+
+async function ldevid(leaf: Certificate, authorities: readonly Certificate[], ports: Ports): Promise<Client> {
+  const verified = validate([leaf, ...authorities.slice(1)], authorities.slice(0, 1), "tls-client", ports);
+  const status = await ports.issuer.status(leaf);
+  if (status === "revoked") throw new EstRefused("certificate-revoked", "the certificate was revoked");
+  if (status === "unknown") throw new EstRefused("certificate-unknown", "the certificate bears our authority's name but is not in the store");
+  const name = attribute(leaf.subject, oids.commonName);
+  return {
+    ...nobody,
+    credential: "ldevid",
+    name,
+    mayName: (asked) => asked === name || asked === attribute(leaf.subject, oids.serialNumber),
+    certificate: leaf,
+    signaturesVerified: verified,
+  };
+}
+
+async function idevid(chain: readonly Certificate[], ports: Ports): Promise<Client> {
+  const leaf = chain[0] as Certificate;
+  const manufacturers = await ports.trust.manufacturers();
+  const anchors = manufacturers.map((manufacturer) => manufacturer.certificate);
+  const { anchor, signaturesVerified } = validateFully(chain, anchors, "idevid", ports);
+  const issuer = manufacturers.find((manufacturer) => manufacturer.certificate === anchor);
+  const serial = attribute(leaf.subject, oids.serialNumber);
+  const name = serial ?? attribute(leaf.subject, oids.commonName);
+  if (name === undefined) {
+    // IEEE 802.1AR 8.6: the subject of an IDevID holds a serialNumber; without a name it identifies no device.
+    throw new EstRefused("certificate-malformed", "the manufacturer's certificate has neither a serialNumber nor a common name");
+  }
+  const commonName = attribute(leaf.subject, oids.commonName);
+  return {
+    ...nobody,
+    credential: "idevid",
+    name,
+    mayName: (asked) => asked === name || asked === commonName,
+    serial: name,
+    issuer: issuer?.name,
+    certificate: leaf,
+    signaturesVerified,
+  };
+}
+
+function validate(chain: readonly Certificate[], anchors: readonly Certificate[], purpose: "idevid" | "tls-client", ports: Ports): number {
+  return validateFully(chain, anchors, purpose, ports).signaturesVerified;
+}
+
+function validateFully(chain: readonly Certificate[], anchors: readonly Certificate[], purpose: "idevid" | "tls-client", ports: Ports) {
+  try {
+    return validatePath({ chain, anchors, at: ports.clock.now(), purpose });
+  } catch (cause) {
+    throw new EstRefused(pathRefusals[codeOf(cause)] ?? "certificate-unknown", messageOf(cause), { cause });
+  }
+}
+
+function parseReceived(der: Uint8Array): Certificate {
+  try {
+    return parseCertificate(der);
+  } catch (cause) {
+    throw new EstRefused("certificate-malformed", messageOf(cause), { cause });
+  }
+}
+
+const pathRefusals: { readonly [code: string]: EstRefusal } = {
+  expired: "certificate-expired",
+  "not-yet-valid": "certificate-not-yet-valid",
+};
+
+const nobody = {
+  name: undefined,
+  serial: undefined,
+  issuer: undefined,
+  certificate: undefined,
+  user: undefined,
+  signaturesVerified: 0,
+};
+
+/** Certificates of a client's chain that are looked at; Node itself bounds the handshake's size. */
+const mostChainCertificates = 8;

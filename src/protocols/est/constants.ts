@@ -1,0 +1,48 @@
+/** Numbers and names of the EST wire. */
+
+/** RFC 7030 3.2.2: the path prefix; an optional label stands between it and the operation. */
+export const wellKnown = "/.well-known/est";
+
+/** RFC 7030 3.2.2. */
+export const operations = ["cacerts", "simpleenroll", "simplereenroll"] as const;
+export type Operation = (typeof operations)[number];
+
+/** RFC 7030 3.2.2: a label is one path segment and never an operation's name. */
+export const operationNames: ReadonlySet<string> = new Set([
+  "cacerts",
+  "simpleenroll",
+  "simplereenroll",
+  "fullcmc",
+  "serverkeygen",
+  "csrattrs",
+]);
+export const labelPattern = /^[A-Za-z0-9._~-]{1,64}$/;
+
+/** RFC 7030 3.2.4, RFC 8951 3. */
+export const mediaTypes = {
+  certsOnly: "application/pkcs7-mime",
+  /** RFC 5751 names the parameter; RFC 7030 4.1.3 sends cacerts without it, 4.2.3 demands it. */
+  certsOnlyWithParameter: "application/pkcs7-mime; smime-type=certs-only",
+  request: "application/pkcs10",
+  text: "text/plain; charset=utf-8",
+} as const;
+
+/** Bytes of a request body. A P-256 request takes 300 to 600, RSA-4096 with many attributes stays below 4,000. */
+export const mostRequestBytes = 65_536;
+/** Bytes of a response body: a few certificates in base64. */
+export const mostResponseBytes = 262_144;
+/** Certificates of one certs-only answer. */
+export const mostCertificates = 16;
+/** Characters of user name and password together (RFC 7617 sets no bound). */
+export const mostCredentialCharacters = 512;
+
+/** RFC 7030 4.2.3: seconds that a waiting client is asked to stay away. */
+export const retryAfterSeconds = 10;
+/** Milliseconds that an undecided request is kept. */
+export const waitingLifetime = 7 * 24 * 3600 * 1000;
+/** Seconds of Retry-After that a device accepts at most; a server that asks for more is asked again after this. */
+export const mostRetryAfter = 3600;
+
+/** Our own header fields: the run's id in every answer that belongs to one, and the error's code beside its sentence. */
+export const runHeader = "Hatchery-Run";
+export const errorHeader = "Hatchery-Error";

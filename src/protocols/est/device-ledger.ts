@@ -1,0 +1,125 @@
+import { hex, utf8 } from "../../core/bytes.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { Peer } from "../../core/link.ts";
+import { fingerprinting, saltLabel, saltLength } from "../../knowledge/fingerprint.ts";
+import { type RunOutcome, RunRecorder } from "../../knowledge/run.ts";
+import type { Certificate } from "../../pki/certificate.ts";
+import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
+import type { DeviceKey } from "../ports.ts";
+import { serialOf } from "./accept.ts";
+import type { EstDeviceEnv, EstDeviceSettings } from "./device.ts";
+import { carriedByHandshake, carriedByRequest, estServerPlayer, known, note, recordFrame, recordHandshake, variantOf } from "./record.ts";
+
+/** The device's end of the ledger: begins with its first association, ends with a certificate or a failure. */
+export class DeviceLedger {
+  /** What the server calls this run. */
+  serverRun: string | undefined;
+  #run: RunRecorder | undefined;
+  #pendings = 0;
+  readonly #operation: string;
+  readonly #settings: EstDeviceSettings;
+  readonly #env: EstDeviceEnv;
+
+  constructor(operation: string, settings: EstDeviceSettings, env: EstDeviceEnv) {
+    this.#operation = operation;
+    this.#settings = settings;
+    this.#env = env;
+  }
+
+  connected(peer: Peer): void {
+    const { identity, credentials, server } = this.#settings;
+    const run = new RunRecorder({
+      id: hex(this.#env.randomness.bytes(8)),
+      protocol: "est",
+      variant: variantOf(this.#operation, this.#credential()),
+      link: peer.security === undefined ? "none" : `${peer.security.version} ${peer.security.cipherSuite}`,
+      by: "device",
+      fingerprint: fingerprinting(peer.exporter(saltLabel, saltLength)),
+      clock: this.#env.clock,
+    });
+    this.#run = run;
+    run.phase("trust");
+    note(run, "hold", known.uri, "device", utf8(`${server.host}:${server.port}`));
+    for (const anchor of server.anchors) note(run, "hold", known.anchor, "device", anchor);
+    const leaf = identity?.chain[0];
+    if (identity?.credential === "idevid" && leaf !== undefined) {
+      note(run, "hold", known.idevid, "device", leaf);
+      note(run, "hold", known.idevidKey, "device");
+      const serial = serialOf(leaf);
+      if (serial !== undefined) note(run, "hold", known.serial, "device", utf8(serial));
+    }
+    if (identity?.credential === "ldevid" && leaf !== undefined) {
+      note(run, "hold", known.previous, "device", leaf);
+      note(run, "hold", known.previousKey, "device");
+    }
+    if (credentials !== undefined) {
+      note(run, "hold", known.account, "device", utf8(credentials.user));
+      note(run, "hold", known.password, "device", utf8(credentials.password));
+    }
+    run.contact(estServerPlayer);
+    recordHandshake(run, peer, "device", identity?.chain ?? [], carriedByHandshake(this.#credential()));
+  }
+
+  keyed(key: DeviceKey, generated: boolean): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    run.phase("deliver");
+    if (generated) run.operation({ operation: "keygen", algorithm: key.kind, role: "device", purpose: "new key", evidence: "counted" });
+    note(run, "derive", known.key, "device");
+    note(run, "derive", known.publicKey, "device", key.signer.publicKey);
+  }
+
+  asked(request: HttpRequest, peer: Peer): void {
+    if (this.#run !== undefined) recordFrame(this.#run, "cacerts", "request", peer, request.body.length);
+  }
+
+  authorities(answer: HttpResponse, peer: Peer, authorities: readonly Certificate[]): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    recordFrame(run, "cacerts", "response", peer, answer.body.length, {
+      carries: [known.domainAnchor.fact, known.anchor.fact],
+      decoded: { certificates: authorities.length },
+    });
+    const root = authorities[0];
+    if (root !== undefined) note(run, "learn", known.domainAnchor, "device", root.raw);
+  }
+
+  requested(operation: string, request: HttpRequest, peer: Peer, key: DeviceKey): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    run.operation({ operation: "sign", algorithm: key.kind, role: "device", purpose: "proof of possession", evidence: "counted" });
+    const { credentials } = this.#settings;
+    const carries = carriedByRequest(credentials === undefined ? {} : { credentials }, this.#credential());
+    recordFrame(run, operation, "request", peer, request.body.length, { carries, repeated: this.#pendings > 0 });
+  }
+
+  pending(operation: string, answer: HttpResponse, peer: Peer, retryAfter: number): void {
+    this.#pendings += 1;
+    // One line tells that it waited; the server does not record each time that it was asked again either.
+    if (this.#run !== undefined && this.#pendings === 1) recordFrame(this.#run, operation, "pending", peer, answer.body.length, { decoded: { retryAfter } });
+  }
+
+  certified(operation: string, answer: HttpResponse, peer: Peer, certificate: Certificate): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    recordFrame(run, operation, "response", peer, answer.body.length, { carries: [known.certificate.fact] });
+    run.operation({ operation: "verify", algorithm: "certificate", role: "device", purpose: "issued certificate", evidence: "counted" });
+    note(run, "learn", known.certificate, "device", certificate.raw);
+  }
+
+  finish(outcome: RunOutcome, reason: string): void {
+    if (this.#run === undefined) return;
+    const run = this.#run.finish(outcome, reason);
+    this.#env.ledger?.(this.serverRun === undefined ? run : { ...run, id: this.serverRun });
+  }
+
+  failed(error: unknown): void {
+    this.#run?.error(error, "local", messageOf(error));
+    this.finish("failed", messageOf(error));
+  }
+
+  #credential(): "idevid" | "ldevid" | "password" | "anonymous" {
+    const { identity, credentials } = this.#settings;
+    return identity?.credential ?? (credentials === undefined ? "anonymous" : "password");
+  }
+}

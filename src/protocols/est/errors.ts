@@ -1,0 +1,115 @@
+import { HatcheryError } from "../../core/errors.ts";
+
+/** Everything that a server refuses a request for. */
+export type EstRefusal =
+  | "label-unknown"
+  | "media-type"
+  | "header-doubled"
+  | "body-missing"
+  | "base64"
+  | "pem-armour"
+  | "csr-malformed"
+  | "csr-signature"
+  | "key-weak"
+  | "key-unsupported"
+  | "credentials-missing"
+  | "credentials-malformed"
+  | "credentials-wrong"
+  | "certificate-malformed"
+  | "certificate-unknown"
+  | "certificate-expired"
+  | "certificate-not-yet-valid"
+  | "certificate-revoked"
+  | "binding-malformed"
+  | "binding-wrong"
+  | "idevid-on-reenroll"
+  | "name-not-the-client"
+  | "name-missing"
+  | "not-allowed"
+  | "overloaded"
+  | "internal";
+
+export interface RefusalRow {
+  readonly status: 400 | 401 | 403 | 404 | 415 | 500 | 503;
+  /** What the peer reads. */
+  readonly text: string;
+  /** Whether a stored session of this request ends. */
+  readonly endsSession: boolean;
+}
+
+// RFC 7030 4.2.3 wants 4xx or 5xx with a text; where it names no status, RFC 9110's meaning decides. Every 401 is the
+// same to the peer, so that nobody learns which users or issuers exist: the reason is in the run.
+const unauthorized: RefusalRow = {
+  status: 401,
+  text: "This request is not authenticated. Present a device certificate that is valid here, or a user name and password.",
+  endsSession: false,
+};
+const forbidden = (text: string): RefusalRow => ({ status: 403, text, endsSession: true });
+const malformed = (text: string): RefusalRow => ({ status: 400, text, endsSession: false });
+
+export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
+  "label-unknown": { status: 404, text: "There is no such label here.", endsSession: false },
+  "media-type": { status: 415, text: "Send the request with Content-Type: application/pkcs10.", endsSession: false },
+  "header-doubled": malformed("A header field that may occur once occurs more than once."),
+  "body-missing": malformed("The request has no body; send a PKCS #10 request in base64."),
+  base64: malformed("The body is not base64 (RFC 4648 section 4) of a DER PKCS #10 request."),
+  "pem-armour": malformed("The body is PEM. Remove the BEGIN and END lines and send the base64 between them."),
+  "csr-malformed": malformed("The body is not a well-formed PKCS #10 request in DER."),
+  "csr-signature": malformed("The request's signature does not verify with its own public key."),
+  "key-weak": malformed("The public key is too weak; use P-256, P-384, P-521, Ed25519 or RSA of at least 2048 bits."),
+  "key-unsupported": malformed("The public key is of a kind that is not supported here; use a named curve, Ed25519 or RSA."),
+  "credentials-missing": unauthorized,
+  "credentials-malformed": unauthorized,
+  "credentials-wrong": unauthorized,
+  "certificate-malformed": unauthorized,
+  "certificate-unknown": unauthorized,
+  "certificate-expired": unauthorized,
+  "certificate-not-yet-valid": unauthorized,
+  "certificate-revoked": unauthorized,
+  // RFC 7030 3.5: a refusal should say that linking is what failed.
+  "binding-malformed": { ...unauthorized, text: "challengePassword must hold the channel binding of this TLS connection (RFC 7030 3.5)." },
+  "binding-wrong": { ...unauthorized, text: "challengePassword must hold the channel binding of this TLS connection (RFC 7030 3.5)." },
+  "idevid-on-reenroll": forbidden("Re-enrolment needs the certificate to be renewed; a manufacturer's certificate enrols with simpleenroll."),
+  "name-not-the-client": forbidden("The request names a subject or an alternative name that is not this client's."),
+  "name-missing": malformed("The request names no device: put the device's name into the common name of its subject."),
+  "not-allowed": forbidden("This device may not be enrolled here."),
+  overloaded: { status: 503, text: "Too many requests wait for a decision; try again later.", endsSession: false },
+  internal: { status: 500, text: "The request could not be processed; nothing was issued.", endsSession: false },
+};
+
+/** A request that the server refuses; `code` says why, the table above says what the peer gets. */
+export class EstRefused extends HatcheryError<EstRefusal> {
+  constructor(code: EstRefusal, message: string, options: { readonly cause?: unknown } = {}) {
+    super(code, message, options);
+    this.name = "EstRefused";
+  }
+}
+
+/** Everything that a device ends its run for. */
+export type EstDeviceFailure =
+  | "url-malformed"
+  | "server-refused"
+  | "status-unexpected"
+  | "response-media-type"
+  | "response-malformed"
+  | "redirected"
+  | "anchor-missing"
+  | "anchors-not-confirmed"
+  | "certificate-not-ours"
+  | "certificate-not-trusted"
+  | "certificate-not-current"
+  | "retry-after-missing"
+  | "waited-too-long"
+  | "nothing-to-renew";
+
+/** A device's run that ended without a certificate; the device keeps what it had before. */
+export class EstFailed extends HatcheryError<EstDeviceFailure> {
+  constructor(
+    code: EstDeviceFailure,
+    message: string,
+    options: { readonly cause?: unknown; readonly details?: Readonly<Record<string, string | number>> } = {},
+  ) {
+    super(code, message, options);
+    this.name = "EstFailed";
+  }
+}

@@ -1,0 +1,221 @@
+import { fromBase64, textOf, utf8 } from "../../core/bytes.ts";
+import { fieldValues, type Headers, type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
+import {
+  errorHeader,
+  labelPattern,
+  mediaTypes,
+  mostCredentialCharacters,
+  mostRequestBytes,
+  mostRetryAfter,
+  type Operation,
+  operationNames,
+  retryAfterSeconds,
+  runHeader,
+  wellKnown,
+} from "./constants.ts";
+import { EstFailed, EstRefused, refusals } from "./errors.ts";
+import {
+  type BasicCredentials,
+  decodeCertificates,
+  decodeRequestBody,
+  encodeCertificates,
+  encodeRequestBody,
+  type EstReply,
+  type EstRequest,
+  type EstResponse,
+} from "./messages.ts";
+
+/** A row of the server's routes: where an operation lives and how many bytes it takes. */
+export interface EstRoute {
+  readonly operation: Operation;
+  readonly method: "GET" | "POST";
+  /** RFC 7030 3.2.2: both the plain and the labelled path. */
+  readonly paths: readonly string[];
+  readonly bodyLimit: number;
+}
+
+export const routes: readonly EstRoute[] = [
+  route("cacerts", "GET", 0),
+  route("simpleenroll", "POST", mostRequestBytes),
+  route("simplereenroll", "POST", mostRequestBytes),
+];
+
+/** How the base64 of answers is laid out: `auto` follows what the client is known to need. */
+export type Base64Form = "auto" | "line" | "wrapped";
+
+/** Decodes a request for `operation`; never throws: what is wrong becomes a `malformed` request. */
+export function decodeRequest(operation: Operation, label: string | undefined, request: HttpRequest): EstRequest {
+  try {
+    // RFC 7030 3.2.2: a label must not be an operation's name.
+    if (label !== undefined && (operationNames.has(label) || !labelPattern.test(label))) {
+      throw new EstRefused("label-unknown", "the label is not one");
+    }
+    if (operation === "cacerts") return { kind: "cacerts", label };
+    refuseDoubled(request.headers, ["content-type", "content-length", "authorization", "content-transfer-encoding"]);
+    requireMediaType(request.headers, mediaTypes.request);
+    const csr = decodeRequestBody(request.body);
+    const credentials = decodeAuthorization(singleField(request.headers, "authorization"));
+    return { kind: operation, label, csr, bytes: request.body.length, ...(credentials === undefined ? {} : { credentials }) };
+  } catch (error) {
+    if (!(error instanceof EstRefused)) throw error;
+    return { kind: "malformed", label, operation, refusal: error, bytes: request.body.length };
+  }
+}
+
+/** Encodes an answer. `run` is the id that the peer may quote to the operator. */
+export function encodeReply(
+  operation: string,
+  reply: EstReply,
+  options: { readonly form: Base64Form; readonly userAgent: string | undefined; readonly run: string | undefined },
+): HttpResponse {
+  const runId = reply.kind === "certificates" ? (reply.run ?? options.run) : options.run;
+  const run: Headers = runId === undefined ? [] : [[runHeader, runId]];
+  switch (reply.kind) {
+    case "certificates":
+      return {
+        status: 200,
+        headers: [
+          ["Content-Type", operation === "cacerts" ? mediaTypes.certsOnly : mediaTypes.certsOnlyWithParameter],
+          // RFC 8951 3 ignores the field, some clients still look for it.
+          ["Content-Transfer-Encoding", "base64"],
+          ...run,
+        ],
+        body: encodeCertificates(reply.certificates, formFor(options.form, options.userAgent)),
+      };
+    case "pending":
+      return text(202, `The request waits for a decision. Repeat it after ${reply.retryAfter} seconds.`, [
+        ["Retry-After", String(reply.retryAfter)],
+        ...run,
+      ]);
+    case "refused": {
+      const row = refusals[reply.refusal];
+      const challenge: Headers = row.status === 401 ? [["WWW-Authenticate", 'Basic realm="est", charset="UTF-8"']] : [];
+      const later: Headers = row.status === 503 ? [["Retry-After", String(retryAfterSeconds)]] : [];
+      // One answer for every 401: the code would tell which credential was wrong.
+      const code: Headers = row.status === 401 ? [] : [[errorHeader, reply.refusal]];
+      const quote = runId === undefined ? "" : ` Run ${runId}.`;
+      return text(row.status, row.text + quote, [...challenge, ...later, ...code, ...run]);
+    }
+  }
+}
+
+/** The device's request for `operation`. */
+export function encodeRequest(
+  operation: Operation,
+  label: string | undefined,
+  csr: Uint8Array | undefined,
+  credentials: BasicCredentials | undefined,
+): HttpRequest {
+  const path = label === undefined ? `${wellKnown}/${operation}` : `${wellKnown}/${label}/${operation}`;
+  if (csr === undefined) return { method: "GET", path, headers: [], body: new Uint8Array(0) };
+  const authorization: Headers =
+    credentials === undefined
+      ? []
+      : [["Authorization", `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString("base64")}`]];
+  return {
+    method: "POST",
+    path,
+    headers: [["Content-Type", mediaTypes.request], ["Content-Transfer-Encoding", "base64"], ...authorization],
+    body: encodeRequestBody(csr),
+  };
+}
+
+/** The device's reading of an answer; throws EstFailed with what the server said. */
+export function decodeResponse(operation: Operation, response: HttpResponse, now: number): EstResponse {
+  if (response.status === 200) {
+    const type = mediaTypeOf(singleField(response.headers, "content-type"));
+    if (type.name !== mediaTypes.certsOnly) {
+      throw new EstFailed("response-media-type", `the server answered ${operation} with ${type.name || "no media type"} instead of ${mediaTypes.certsOnly}`);
+    }
+    // RFC 7030 4.2.3: a failure may come as pkcs7-mime too, and must not be taken for a certificate.
+    const smime = type.parameters.get("smime-type");
+    if (smime !== undefined && smime.toLowerCase() !== "certs-only") {
+      throw new EstFailed("response-media-type", `the server answered ${operation} with smime-type ${smime} instead of certs-only`);
+    }
+    return { kind: "certificates", certificates: decodeCertificates(response.body) };
+  }
+  if (response.status === 202 && operation !== "cacerts") {
+    return { kind: "pending", retryAfter: retryAfterOf(singleField(response.headers, "retry-after"), now) };
+  }
+  const said = printable(response.body);
+  const run = singleField(response.headers, runHeader);
+  const details = { status: response.status, ...(run === undefined ? {} : { run }) };
+  if (response.status >= 300 && response.status < 400) {
+    throw new EstFailed("redirected", `the server answers ${operation} with a redirect (${response.status}), which is not followed`, { details });
+  }
+  if (response.status >= 400) {
+    throw new EstFailed("server-refused", `the server refused ${operation} with ${response.status}${said === "" ? "" : `: ${said}`}`, { details });
+  }
+  throw new EstFailed("status-unexpected", `the server answered ${operation} with the unexpected status ${response.status}`, { details });
+}
+
+/** Seconds to wait: delay-seconds or an HTTP-date (RFC 9110 10.2.3), between 1 and the most that is accepted. */
+function retryAfterOf(value: string | undefined, now: number): number {
+  if (value === undefined) throw new EstFailed("retry-after-missing", "the server answered 202 without Retry-After, which RFC 7030 4.2.3 demands");
+  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - now) / 1000);
+  if (Number.isNaN(seconds)) throw new EstFailed("retry-after-missing", "the server answered 202 with a Retry-After that is neither seconds nor a date");
+  return Math.min(Math.max(seconds, 1), mostRetryAfter);
+}
+
+/** RFC 7617: undefined without the field; throws EstRefused when it is anything but well-formed Basic credentials. */
+function decodeAuthorization(value: string | undefined): BasicCredentials | undefined {
+  if (value === undefined) return undefined;
+  const match = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(value);
+  const encoded = match?.[1];
+  if (encoded === undefined || value.length > mostCredentialCharacters * 2) {
+    throw new EstRefused("credentials-malformed", "the Authorization field is not one of Basic credentials");
+  }
+  const bytes = fromBase64(encoded);
+  if (bytes === undefined) throw new EstRefused("credentials-malformed", "the Basic credentials are not base64");
+  let pair: string;
+  try {
+    pair = textOf(bytes);
+  } catch (cause) {
+    throw new EstRefused("credentials-malformed", "the Basic credentials are not UTF-8", { cause });
+  }
+  const colon = pair.indexOf(":");
+  if (colon < 1) throw new EstRefused("credentials-malformed", "the Basic credentials have no user name");
+  return { user: pair.slice(0, colon), password: pair.slice(colon + 1) };
+}
+
+function requireMediaType(headers: Headers, wanted: string): void {
+  if (mediaTypeOf(singleField(headers, "content-type")).name !== wanted) {
+    throw new EstRefused("media-type", `the content type is not ${wanted}`);
+  }
+}
+
+/** RFC 9110 8.3.1: type and subtype compare without case, parameters come in any order. */
+function mediaTypeOf(value: string | undefined): { readonly name: string; readonly parameters: ReadonlyMap<string, string> } {
+  const [name = "", ...rest] = (value ?? "").split(";");
+  const parameters = new Map<string, string>();
+  for (const part of rest) {
+    const [key = "", text = ""] = part.split("=", 2);
+    parameters.set(key.trim().toLowerCase(), text.trim().replace(/^"(.*)"$/, "$1"));
+  }
+  return { name: name.trim().toLowerCase(), parameters };
+}
+
+function refuseDoubled(headers: Headers, names: readonly string[]): void {
+  for (const name of names) {
+    if (fieldValues(headers, name).length > 1) throw new EstRefused("header-doubled", `the field ${name} occurs more than once`);
+  }
+}
+
+/** Measured: strongSwan 5.9 wants one line, libest wants lines of 64 and a final LF (see docs/est.md). */
+function formFor(form: Base64Form, userAgent: string | undefined): "line" | "wrapped" {
+  if (form !== "auto") return form;
+  return userAgent?.startsWith("libest") === true ? "wrapped" : "line";
+}
+
+function text(status: number, sentence: string, headers: Headers): HttpResponse {
+  return { status, headers: [["Content-Type", mediaTypes.text], ["Cache-Control", "no-store"], ...headers], body: utf8(`${sentence}\n`) };
+}
+
+/** What a server said, for an error message: one line of printable ASCII. */
+function printable(body: Uint8Array): string {
+  return Buffer.from(body.subarray(0, 300)).toString("latin1").replace(/[^\x20-\x7e]+/g, " ").trim();
+}
+
+function route(operation: Operation, method: "GET" | "POST", bodyLimit: number): EstRoute {
+  return { operation, method, paths: [`${wellKnown}/${operation}`, `${wellKnown}/:label/${operation}`], bodyLimit };
+}

@@ -1,0 +1,207 @@
+import { base64, fromBase64, hex } from "../../core/bytes.ts";
+import type { Peer } from "../../core/link.ts";
+import { sha256 } from "../../crypto/mac.ts";
+import type { Decoded } from "../../knowledge/run.ts";
+import { verifyProofOfPossession } from "../../pki/csr.ts";
+import { formatName } from "../../pki/name.ts";
+import type { Decision, Evidence, Ports, Responder, Step } from "../ports.ts";
+import { authenticate, type Client, presentedCredential } from "./authenticate.ts";
+import { waitingLifetime } from "./constants.ts";
+import { EstRefused, refusals } from "./errors.ts";
+import { verifyBinding } from "./keys.ts";
+import { encodeCertificates, type EnrollRequest, type EstReply, type EstRequest } from "./messages.ts";
+import {
+  caPlayer,
+  carriedByHandshake,
+  carriedByRequest,
+  known,
+  note,
+  recordClient,
+  recordFrame,
+  recordHandshake,
+  variantOf,
+} from "./record.ts";
+import { type CertifiedNames, certifiedNames } from "./subject.ts";
+
+/**
+ * What the server keeps of one client's request, named by operation, presented credential and public key: the same
+ * request gets the same certificate until it expires, so a reply that was lost can be asked for again.
+ */
+export type EstSession =
+  | { readonly kind: "waiting"; readonly since: number }
+  | { readonly kind: "granted"; readonly certificate: string; readonly run: string };
+
+type EstStep = Step<EstSession, EstReply>;
+
+/** The EST server of RFC 7030 section 4, an RA in front of the tenant's CA. */
+export const estServer: Responder<EstRequest, EstSession, EstReply> = {
+  session: sessionName,
+  async step(session, event, ports) {
+    if (event.kind !== "message") return { next: "keep", writes: [], outputs: [] };
+    const { message, peer } = event;
+    switch (message.kind) {
+      case "cacerts":
+        return cacerts(peer, ports);
+      case "malformed":
+        recordFrame(ports.run, message.operation, "request", peer, message.bytes);
+        return refused(message.refusal, "unknown device", message.operation, peer, ports);
+      default:
+        return enroll(session, message, peer, ports);
+    }
+  },
+};
+
+function sessionName(request: EstRequest, peer: Peer): string | undefined {
+  if (request.kind === "cacerts" || request.kind === "malformed") return undefined;
+  const key = hex(sha256(request.csr.publicKey.subjectPublicKeyInfo));
+  return [request.kind, request.label ?? "", presentedCredential(request, peer), key].join("|");
+}
+
+async function cacerts(peer: Peer, ports: Ports): Promise<EstStep> {
+  const certificates = (await ports.issuer.authorities()).map((authority) => authority.raw);
+  recordFrame(ports.run, "cacerts", "request", peer, 0);
+  recordFrame(ports.run, "cacerts", "response", peer, encodeCertificates(certificates, "line").length, {
+    carries: [known.domainAnchor.fact, known.anchor.fact],
+    decoded: { certificates: certificates.length },
+  });
+  return { next: "keep", writes: [], outputs: [{ kind: "send", reply: { kind: "certificates", certificates } }] };
+}
+
+async function enroll(session: EstSession | undefined, request: EnrollRequest, peer: Peer, ports: Ports): Promise<EstStep> {
+  let label = formatName(request.csr.subject) || "unnamed device";
+  try {
+    const client = await authenticate(request, peer, ports);
+    label = client.name ?? client.user ?? label;
+    checkOperation(request, client);
+    if (session?.kind === "granted") return repeated(session);
+    ports.run.variant(variantOf(request.kind, client.credential));
+    const carries = carriedByRequest(request, client.credential);
+    recordFrame(ports.run, request.kind, "request", peer, request.bytes, { carries, decoded: describe(request), repeated: session !== undefined });
+    checkRequest(request, peer, ports);
+    const names = certifiedNames(request, client);
+    label = client.name ?? names.name;
+    if (session === undefined) {
+      recordHandshake(ports.run, peer, "coordinator", peer.chain, carriedByHandshake(client.credential));
+      recordClient(ports.run, request, client, await ports.issuer.authorities());
+    }
+    const evidence = evidenceOf(request, client, names.name, peer, ports);
+    const decision = await ports.admission.decide(evidence);
+    // A request that asks again while nobody has decided changes nothing: neither ledger nor store grow with its patience.
+    if (decision.verdict === "wait" && session !== undefined) return pending(decision);
+    ports.run.phase("authorize");
+    const { verdict, rule, reason } = decision;
+    ports.run.decision({ verdict, rule, reason, evidence: shown(evidence) });
+    if (decision.decidedBy !== undefined) {
+      ports.run.user({ action: "approve-in-console", who: "administrator", channel: "backend", characters: 0 });
+    }
+    if (verdict === "deny") throw new EstRefused(client.credential === "anonymous" && !decision.decidedBy ? "credentials-missing" : "not-allowed", reason);
+    return verdict === "wait" ? waiting(decision, label, request, peer, ports) : granted(decision, label, request, names, peer, ports);
+  } catch (error) {
+    if (!(error instanceof EstRefused)) throw error;
+    return refused(error, label, request.kind, peer, ports);
+  }
+}
+
+/** What the operation demands of the client (RFC 7030 4.2.2): a renewal comes under the certificate that it renews. */
+function checkOperation(request: EnrollRequest, client: Client): void {
+  if (request.kind !== "simplereenroll") return;
+  if (client.credential === "idevid") throw new EstRefused("idevid-on-reenroll", "simplereenroll came with a manufacturer's certificate");
+  if (client.certificate === undefined) throw new EstRefused("credentials-missing", "simplereenroll came without the certificate to be renewed");
+}
+
+/** Channel binding (RFC 7030 3.5) and proof of possession (4.2.1). */
+function checkRequest(request: EnrollRequest, peer: Peer, ports: Ports): void {
+  const { csr } = request;
+  if (csr.challengePassword !== undefined) verifyBinding(csr.challengePassword, peer);
+  ports.run.operation({ operation: "verify", algorithm: csr.publicKey.kind, role: "coordinator", purpose: "proof of possession", evidence: "counted" });
+  if (!verifyProofOfPossession(csr)) throw new EstRefused("csr-signature", "the request's signature does not verify with its own key");
+}
+
+async function granted(
+  decision: Decision,
+  label: string,
+  request: EnrollRequest,
+  names: CertifiedNames,
+  peer: Peer,
+  ports: Ports,
+): Promise<EstStep> {
+  const device = decision.device === undefined ? {} : { device: decision.device };
+  const run = ports.run.header.id;
+  const { certificate, notAfter, writes } = await ports.issuer.issue({ ...names, ...device, profile: "device", publicKey: request.csr.publicKey.subjectPublicKeyInfo, run });
+  ports.run.contact(caPlayer);
+  ports.run.operation({ operation: "sign", algorithm: "certificate", role: "coordinator", purpose: "issue", evidence: "counted" });
+  recordFrame(ports.run, request.kind, "response", peer, encodeCertificates([certificate], "line").length, { carries: [known.certificate.fact] });
+  note(ports.run, "learn", known.certificate, "coordinator", certificate);
+  return {
+    next: { session: { kind: "granted", certificate: base64(certificate), run }, expires: notAfter },
+    writes: [...decision.writes, ...writes],
+    outputs: [{ kind: "send", reply: { kind: "certificates", certificates: [certificate] } }, { kind: "done" }],
+    run: { outcome: "granted", reason: decision.rule, label, ...device },
+  };
+}
+
+function waiting(decision: Decision, label: string, request: EnrollRequest, peer: Peer, ports: Ports): EstStep {
+  const { retryAfter, rule, reason, writes } = decision;
+  recordFrame(ports.run, request.kind, "pending", peer, 0, { decoded: { retryAfter } });
+  const now = ports.clock.now();
+  return {
+    next: { session: { kind: "waiting", since: now }, expires: now + waitingLifetime },
+    writes,
+    outputs: [...pending(decision).outputs, { kind: "wait", reason }],
+    run: { outcome: "waiting", reason: rule, label, ...(decision.device === undefined ? {} : { device: decision.device }) },
+  };
+}
+
+function pending({ retryAfter }: Decision): EstStep {
+  return { next: "keep", writes: [], outputs: [{ kind: "send", reply: { kind: "pending", retryAfter } }] };
+}
+
+function repeated(session: EstSession & { readonly kind: "granted" }): EstStep {
+  const certificate = fromBase64(session.certificate) ?? new Uint8Array(0);
+  const reply: EstReply = { kind: "certificates", certificates: [certificate], run: session.run };
+  return { next: "keep", writes: [], outputs: [{ kind: "send", reply }, { kind: "done" }] };
+}
+
+function refused(error: EstRefused, label: string, operation: string, peer: Peer, ports: Ports): EstStep {
+  recordFrame(ports.run, operation, "refusal", peer, 0, { decoded: { status: refusals[error.code].status } });
+  ports.run.error(error, "sent", error.message);
+  return {
+    next: refusals[error.code].endsSession ? undefined : "keep",
+    writes: [],
+    outputs: [{ kind: "send", reply: { kind: "refused", refusal: error.code } }, { kind: "done" }],
+    run: { outcome: "refused", reason: error.code, label },
+  };
+}
+
+function evidenceOf(request: EnrollRequest, client: Client, name: string, peer: Peer, ports: Ports): Evidence {
+  return {
+    protocol: "est",
+    variant: variantOf(request.kind, client.credential),
+    operation: request.kind,
+    credential: client.credential,
+    name: client.name ?? name,
+    proven: client.credential !== "anonymous",
+    ...(client.serial === undefined ? {} : { serial: client.serial }),
+    ...(client.issuer === undefined ? {} : { issuer: client.issuer }),
+    ...(client.certificate === undefined ? {} : { certificate: hex(sha256(client.certificate.raw)) }),
+    key: hex(sha256(request.csr.publicKey.subjectPublicKeyInfo)),
+    subject: sessionName(request, peer) ?? "",
+    address: peer.address,
+    run: ports.run.header.id,
+  };
+}
+
+function describe(request: EnrollRequest): Decoded {
+  const { csr } = request;
+  return {
+    subject: formatName(csr.subject),
+    publicKey: csr.publicKey.kind,
+    challengePassword: csr.challengePassword === undefined ? "absent" : "present",
+    ...(request.label === undefined ? {} : { label: request.label }),
+  };
+}
+
+/** What the decision was made on, for the ledger. */
+function shown({ credential, name, proven, serial, issuer, operation, address }: Evidence): Decoded {
+  return { operation, credential, name, proven, address, ...(serial === undefined ? {} : { serial }), ...(issuer === undefined ? {} : { issuer }) };
+}

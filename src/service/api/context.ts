@@ -1,0 +1,27 @@
+import type { Clock } from "../../core/clock.ts";
+import type { Randomness } from "../../core/randomness.ts";
+import type { Survey } from "../../knowledge/survey.ts";
+import type { Store } from "../../store/store.ts";
+
+/** What the API's routes work on. */
+export interface ApiContext {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly surveys: readonly Survey[];
+  readonly status: () => ServiceStatus;
+  /** Throws `not-found` when the service has no such tenant. */
+  readonly requireTenant: (tenant: string) => void;
+  /** Forgets the demo: its tenant's records, and its listener starts afresh. */
+  readonly removeDemo: () => Promise<void>;
+}
+
+export interface ServiceStatus {
+  readonly version: string;
+  readonly started: number;
+  readonly data: string;
+  readonly listeners: readonly { readonly tenant: string; readonly protocol: string; readonly url: string }[];
+}
+
+/** Who acts through the Unix socket: whoever can open it is the administrator. */
+export const localActor = "administrator";

@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { encodePem } from "../../encoding/pem.ts";
+import type { ApiApp } from "../../transport/http/api-app.ts";
+import { codeOf } from "../../core/errors.ts";
+import { ServiceError } from "../errors.ts";
+import { putEstUser } from "../est-users.ts";
+import { type ApiContext, localActor } from "./context.ts";
+import { withoutUndefined } from "./devices.ts";
+import { estUser, idParameters, pageOf, pageQuery, tenantParameters } from "./schemas.ts";
+
+/** What devices authenticate with and trust: EST users, and the tenant's own CA. */
+export function credentialRoutes(app: ApiApp, { store, clock, randomness, requireTenant }: ApiContext): void {
+  app.get(
+    "/api/v1/tenants/:tenant/est-users",
+    { schema: { summary: "Users of EST's HTTP authentication", params: tenantParameters, querystring: pageQuery, response: { 200: pageOf(estUser) } } },
+    async ({ params, query }) => {
+      requireTenant(params.tenant);
+      const { items, ...rest } = await store.estUsers.list(params.tenant, withoutUndefined(query));
+      return { items: items.map(({ name, devices, created }) => ({ name, devices, created })), ...rest };
+    },
+  );
+
+  app.put(
+    "/api/v1/tenants/:tenant/est-users/:id",
+    {
+      schema: {
+        summary: "Add an EST user, or give it a new password",
+        params: idParameters,
+        body: z.object({ password: z.string().max(256), devices: z.string().min(1).max(256).describe("device names that it may enrol; may hold `*`") }),
+        response: { 200: z.object({ name: z.string() }) },
+      },
+    },
+    async ({ params: { tenant, id: name }, body }) => {
+      requireTenant(tenant);
+      await putEstUser(store, { tenant, name, ...body }, localActor, clock, randomness);
+      return { name };
+    },
+  );
+
+  app.delete(
+    "/api/v1/tenants/:tenant/est-users/:id",
+    { schema: { summary: "Remove an EST user", params: idParameters, response: { 200: z.object({ name: z.string() }) } } },
+    async ({ params: { tenant, id: name } }) => {
+      requireTenant(tenant);
+      try {
+        await store.commit([
+          store.estUsers.remove(tenant, name),
+          store.audit.append({ tenant, at: clock.now(), actor: localActor, action: "est-user-remove", subject: name, detail: {} }),
+        ]);
+      } catch (cause) {
+        if (codeOf(cause) === "guard-lost") throw new ServiceError("not-found", `there is no EST user ${name}`, { cause });
+        throw cause;
+      }
+      return { name };
+    },
+  );
+
+  app.get(
+    "/api/v1/tenants/:tenant/ca",
+    {
+      schema: {
+        summary: "Certificates of the tenant's CA",
+        params: tenantParameters,
+        response: { 200: z.object({ root: z.string(), issuing: z.string() }) },
+      },
+    },
+    async ({ params: { tenant } }) => {
+      requireTenant(tenant);
+      const { items } = await store.authorities.list(tenant, { limit: 10 });
+      const pem = (name: string) => {
+        const authority = items.find((each) => each.name === name);
+        if (authority === undefined) throw new ServiceError("not-found", `the tenant ${tenant} has no ${name} CA`);
+        return encodePem("CERTIFICATE", authority.certificate);
+      };
+      return { root: pem("root"), issuing: pem("issuing") };
+    },
+  );
+}

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { codeOf, messageOf } from "../../core/errors.ts";
+import { type ApiApp, type ApiProblem, createApiApp } from "../../transport/http/api-app.ts";
+import { type ApiContext, localActor } from "./context.ts";
+import { credentialRoutes } from "./credentials.ts";
+import { deviceRoutes } from "./devices.ts";
+import { policyRoutes } from "./policy.ts";
+import { runRoutes } from "./runs.ts";
+
+/** The API of the service: everything that the command line and the console can do, and its OpenAPI 3.1 document. */
+export async function createApi(context: ApiContext, version: string): Promise<ApiApp> {
+  const app = await createApiApp({ title: "Hatchery", version, problemOf });
+
+  app.get(
+    "/api/v1/status",
+    {
+      schema: {
+        summary: "What runs, and where devices reach it",
+        response: {
+          200: z.object({
+            version: z.string(),
+            started: z.number().int(),
+            data: z.string(),
+            listeners: z.array(z.object({ tenant: z.string(), protocol: z.string(), url: z.string() })),
+          }),
+        },
+      },
+    },
+    async () => {
+      const { listeners, ...status } = context.status();
+      return { ...status, listeners: [...listeners] };
+    },
+  );
+
+  app.delete("/api/v1/demo", { schema: { summary: "Forget the demo tenant and all that belongs to it", response: { 200: z.object({ removed: z.literal("demo") }) } } }, async () => {
+    await context.removeDemo();
+    return { removed: "demo" as const };
+  });
+
+  deviceRoutes(app, context);
+  runRoutes(app, context);
+  policyRoutes(app, context);
+  credentialRoutes(app, context);
+  return app;
+}
+
+/** One table: what the caller of the API gets for an error. What has no row is ours, and its message stays inside. */
+function problemOf(error: unknown): ApiProblem {
+  const status = statuses[codeOf(error)];
+  if (status === undefined) return { status: 500, code: "internal", message: "The service could not do this; its log says why." };
+  return { status, code: codeOf(error), message: messageOf(error) };
+}
+
+const statuses: { readonly [code: string]: number } = {
+  "not-found": 404,
+  invalid: 400,
+  "page-invalid": 400,
+  exists: 409,
+  conflict: 409,
+  "guard-lost": 409,
+  contended: 503,
+  overloaded: 503,
+  "store-full": 507,
+  "store-failed": 500,
+};
+
+export type { ApiContext, ServiceStatus } from "./context.ts";
+export { localActor };

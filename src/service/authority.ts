@@ -1,0 +1,14 @@
+import type { Clock } from "../core/clock.ts";
+import { hex } from "../core/bytes.ts";
+import type { Randomness } from "../core/randomness.ts";
+import { sha256 } from "../crypto/mac.ts";
+import { generateKey, privateKeyFromDer, privateKeyToDer, signerOf } from "../crypto/keys.ts";
+import type { Signer } from "../crypto/signer.ts";
+import { type Certificate, parseCertificate } from "../pki/certificate.ts";
+import { buildCertificate } from "../pki/issue.ts";
+import * as extension from "../pki/extensions.ts";
+import { encodeName, formatName, parseName } from "../pki/name.ts";
+import { oids } from "../pki/oids.ts";
+import type { Issuer } from "../protocols/ports.ts";
+import type { Store } from "../store/store.ts";
+import type { Vault } from "./vault.ts";

@@ -1,0 +1,19 @@
+import { HatcheryError } from "../core/errors.ts";
+
+export type ServiceErrorCode =
+  | "overloaded"
+  | "contended"
+  | "not-found"
+  | "exists"
+  | "invalid"
+  | "conflict"
+  | "key-file-open-to-others"
+  | "key-file-broken";
+
+/** A sentence for the operator, with a code for programs; the API turns it into a status by one table. */
+export class ServiceError extends HatcheryError<ServiceErrorCode> {
+  constructor(code: ServiceErrorCode, message: string, options: { readonly cause?: unknown } = {}) {
+    super(code, message, options);
+    this.name = "ServiceError";
+  }
+}

@@ -1,0 +1,160 @@
+import { hex, textOf, utf8 } from "../core/bytes.ts";
+import type { Clock } from "../core/clock.ts";
+import { codeOf } from "../core/errors.ts";
+import type { Peer } from "../core/link.ts";
+import type { Randomness } from "../core/randomness.ts";
+import type { Write } from "../core/write.ts";
+import { fingerprinting, saltLabel, saltLength } from "../knowledge/fingerprint.ts";
+import { type Run, RunRecorder } from "../knowledge/run.ts";
+import type { Output, Ports, Responder, RunState, Step } from "../protocols/ports.ts";
+import type { StoredSession } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
+import { ServiceError } from "./errors.ts";
+import type { Vault } from "./vault.ts";
+
+/** The rest of the house as one tenant's protocols see it, the ledger apart. */
+export type TenantPorts = Omit<Ports, "run">;
+
+export interface HostOptions<Message, Session, Reply> {
+  readonly tenant: string;
+  readonly protocol: string;
+  readonly responder: Responder<Message, Session, Reply>;
+  readonly ports: TenantPorts;
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+}
+
+/** Memory of one association: anonymous reads on it belong to the run that begins on it. */
+export interface AssociationMemory {
+  prelude?: Run;
+}
+
+export interface Answer<Reply> {
+  readonly reply: Reply;
+  /** The run that this answer belongs to; undefined for anonymous reads. */
+  readonly run: string | undefined;
+}
+
+/** Answers one message of a peer; resolves when everything that the answer promises is in the store. */
+export type Host<Message, Reply> = (message: Message, peer: Peer, association: AssociationMemory) => Promise<Answer<Reply>>;
+
+/**
+ * Runs a responder against the store: loads the session, steps, commits session, writes, run and audit together, and
+ * only then lets the reply go. A lost guard means that somebody else was first: the step runs again on what is there now.
+ * Throws `contended` when that happens three times.
+ */
+export function host<Message, Session, Reply>(options: HostOptions<Message, Session, Reply>): Host<Message, Reply> {
+  const { tenant, protocol, responder, store, clock } = options;
+  return async (message, peer, association) => {
+    const key = responder.session(message, peer);
+    for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
+      const stored = key === undefined ? undefined : await store.sessions.load(tenant, protocol, key, clock.now());
+      const envelope = stored === undefined ? undefined : openEnvelope<Session>(options, stored);
+      const ledger = ledgerFor(options, peer, envelope, association);
+      const step = await responder.step(envelope?.session, { kind: "message", message, peer }, { ...options.ports, run: ledger.recorder });
+      if (step.run === undefined && key === undefined) association.prelude = ledger.recorder.finish("granted", "read");
+      try {
+        await store.commit([...sessionWrites(options, key, stored, step, ledger), ...step.writes, ...runWrites(options, step.run, ledger)]);
+      } catch (error) {
+        if (codeOf(error) === "guard-lost") continue;
+        throw error;
+      }
+      if (step.run !== undefined) delete association.prelude;
+      return { reply: replyOf(step.outputs), run: step.run === undefined ? undefined : ledger.recorder.header.id };
+    }
+    throw new ServiceError("contended", "the same request was changed by others three times in a row");
+  };
+}
+
+interface Envelope<Session> {
+  readonly session: Session;
+  /** The run so far and its salt, while the session waits. */
+  readonly ledger?: { readonly run: Run; readonly salt: string };
+}
+
+interface Ledger {
+  readonly recorder: RunRecorder;
+  readonly salt: Uint8Array;
+}
+
+function ledgerFor<Session>(
+  { protocol, clock, randomness }: HostOptions<never, never, never>,
+  peer: Peer,
+  envelope: Envelope<Session> | undefined,
+  association: AssociationMemory,
+): Ledger {
+  const earlier = envelope?.ledger;
+  // Both ends can derive the salt from the association, so their fingerprints can be compared; nobody else can.
+  const salt = earlier === undefined ? saltOf(peer, randomness) : Buffer.from(earlier.salt, "base64");
+  const link = peer.security === undefined ? "none" : `${peer.security.version} ${peer.security.cipherSuite}`;
+  const begun = earlier?.run ?? association.prelude;
+  const header = {
+    id: earlier?.run.id ?? hex(randomness.bytes(8)),
+    protocol,
+    variant: `${protocol}/unknown`,
+    link: begun?.link ?? link,
+    by: "coordinator",
+    fingerprint: fingerprinting(salt),
+    clock,
+  } as const;
+  return { recorder: new RunRecorder(header, begun), salt };
+}
+
+function saltOf(peer: Peer, randomness: Randomness): Uint8Array {
+  return peer.security === undefined ? randomness.bytes(saltLength) : peer.exporter(saltLabel, saltLength);
+}
+
+function openEnvelope<Session>({ vault, tenant, protocol }: HostOptions<never, never, never>, stored: StoredSession): Envelope<Session> {
+  return JSON.parse(textOf(vault.open(purposeOf(tenant, protocol, stored.key), stored.data))) as Envelope<Session>;
+}
+
+function sessionWrites<Session>(
+  options: Pick<HostOptions<never, never, never>, "store" | "vault" | "tenant" | "protocol" | "clock">,
+  key: string | undefined,
+  stored: StoredSession | undefined,
+  step: Step<Session, unknown>,
+  ledger: Ledger,
+): readonly Write[] {
+  const { store, vault, tenant, protocol, clock } = options;
+  if (key === undefined || step.next === "keep") return [];
+  if (step.next === undefined) return stored === undefined ? [] : [store.sessions.remove(stored)];
+  const envelope: Envelope<Session> = {
+    session: step.next.session,
+    ...(step.run?.outcome === "waiting"
+      ? { ledger: { run: ledger.recorder.finish("waiting", step.run.reason), salt: Buffer.from(ledger.salt).toString("base64") } }
+      : {}),
+  };
+  const data = vault.seal(purposeOf(tenant, protocol, key), utf8(JSON.stringify(envelope)));
+  const next = { data, expires: step.next.expires };
+  return [stored === undefined ? store.sessions.create({ tenant, protocol, key, ...next }, clock.now()) : store.sessions.save(stored, next)];
+}
+
+function runWrites(
+  { store, tenant, protocol, clock }: Pick<HostOptions<never, never, never>, "store" | "tenant" | "protocol" | "clock">,
+  state: RunState | undefined,
+  { recorder }: Ledger,
+): readonly Write[] {
+  if (state === undefined) return [];
+  const run = recorder.finish(state.outcome, state.reason);
+  const device = state.device === undefined ? {} : { device: state.device };
+  const { id, variant, started, ended, outcome, reason } = run;
+  const stored = { tenant, id, protocol, variant, label: state.label, started, outcome, reason, ...device, ...(ended === undefined ? {} : { ended }) };
+  return [
+    store.runs.save({ ...stored, run: utf8(JSON.stringify(run)) }),
+    store.audit.append({ tenant, at: clock.now(), actor: protocol, action: outcome, subject: state.label, detail: { run: id, reason, variant, ...device } }),
+  ];
+}
+
+function replyOf<Reply>(outputs: readonly Output<Reply>[]): Reply {
+  for (const output of outputs) if (output.kind === "send") return output.reply;
+  throw new ServiceError("invalid", "a request-response protocol has to answer each message");
+}
+
+/** A sealed session opens only as the session that it is. */
+function purposeOf(tenant: string, protocol: string, key: string): string {
+  return `session/${tenant}/${protocol}/${key}`;
+}
+
+const mostAttempts = 3;

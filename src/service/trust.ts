@@ -1,0 +1,63 @@
+import { hex } from "../core/bytes.ts";
+import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Randomness } from "../core/randomness.ts";
+import { decodePem } from "../encoding/pem.ts";
+import { type Certificate, parseCertificate } from "../pki/certificate.ts";
+import { formatName } from "../pki/name.ts";
+import type { Trust } from "../protocols/ports.ts";
+import { each } from "../store/paging.ts";
+import type { Anchor } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
+import { ServiceError } from "./errors.ts";
+
+/** Registers the anchor of a manufacturer, in PEM, under a name that rules can use. */
+export async function addAnchor(
+  store: Store,
+  anchor: { readonly tenant: string; readonly name: string; readonly pem: string },
+  actor: string,
+  clock: Clock,
+  randomness: Randomness,
+): Promise<Anchor> {
+  const { tenant, name, pem } = anchor;
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(name)) throw new ServiceError("invalid", "an anchor's name has 1 to 64 letters, digits, dots, dashes or underscores");
+  const certificate = certificateIn(pem);
+  if (certificate.extensions.basicConstraints?.ca !== true) {
+    throw new ServiceError("invalid", `${formatName(certificate.subject)} is not a CA certificate; register the manufacturer's CA, not a device's certificate`);
+  }
+  const now = clock.now();
+  const record: Anchor = { tenant, id: hex(randomness.bytes(6)), name, purpose: "manufacturer", certificate: certificate.raw, added: now };
+  await store.commit([
+    store.policy.addAnchor(record),
+    store.audit.append({ tenant, at: now, actor, action: "trust-add", subject: name, detail: { anchor: record.id, subject: formatName(certificate.subject) } }),
+  ]);
+  return record;
+}
+
+/** The tenant's anchors; each certificate is parsed once. */
+export function trustOf(tenant: string, store: Store): Trust {
+  const parsed = new Map<string, Certificate>();
+  return {
+    async manufacturers() {
+      const result: { readonly name: string; readonly certificate: Certificate }[] = [];
+      for await (const anchor of each((page) => store.policy.anchors(tenant, page))) {
+        const certificate = parsed.get(anchor.id) ?? parseCertificate(anchor.certificate);
+        parsed.set(anchor.id, certificate);
+        result.push({ name: anchor.name, certificate });
+      }
+      return result;
+    },
+  };
+}
+
+function certificateIn(pem: string): Certificate {
+  try {
+    const certificates = decodePem(pem).filter(({ label }) => label === "CERTIFICATE");
+    const [only] = certificates;
+    if (only === undefined || certificates.length !== 1) throw new ServiceError("invalid", `the file holds ${certificates.length} certificates; register one anchor at a time`);
+    return parseCertificate(only.bytes);
+  } catch (error) {
+    if (error instanceof ServiceError) throw error;
+    throw new ServiceError("invalid", `the file is not a certificate in PEM: ${messageOf(error)}`, { cause: error });
+  }
+}
