@@ -12,3 +12,4 @@ export {
 } from "./private-key.ts";
 export { type KeyKind, type PublicKey, publicKeyOf } from "./public-key.ts";
 export { type SynchronousSigner, signerOf, verifySignature } from "./signature.ts";
+export type { KeyObject as PrivateKey } from "node:crypto";

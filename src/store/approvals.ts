@@ -12,10 +12,16 @@ export interface Approvals {
   find(tenant: string, id: string): Promise<Approval | undefined>;
   /** The latest approval that the session `subject` of `protocol` asked for. */
   findBySubject(tenant: string, protocol: string, subject: string): Promise<Approval | undefined>;
+  /** The approval that `run` waits for, or waited for. */
+  findByRun(tenant: string, run: string): Promise<Approval | undefined>;
   /** Those that wait for a person, the oldest first. */
   pending(tenant: string, page: PageRequest): Promise<Page<Approval>>;
+  /** How many wait for a person. */
+  countPending(tenant: string): Promise<number>;
   /** Guard: the approval is still pending. Does not check who may decide. */
   decide(tenant: string, id: string, decision: Decision): Write;
+  /** Uses an approval up, so that it grants one thing once. Guard: it is approved and not used yet. */
+  use(tenant: string, id: string): Write;
 }
 
 export interface Decision {
@@ -58,6 +64,27 @@ export function approvalsIn(engine: Engine): Approvals {
       .limit(1),
   );
 
+  const findByRun = prepared((p: { tenant: string; run: string }) =>
+    queries.selectFrom("approvals").selectAll().where("tenant", "=", p.tenant).where("run", "=", p.run).limit(1),
+  );
+
+  const countPending = prepared((p: { tenant: string }) =>
+    queries
+      .selectFrom("approvals")
+      .select(({ fn }) => fn.countAll<number | bigint | string>().as("count"))
+      .where("tenant", "=", p.tenant)
+      .where("state", "=", "pending"),
+  );
+
+  const use = prepared((p: { readonly tenant: string; readonly id: string }) =>
+    queries
+      .updateTable("approvals")
+      .set({ state: "used" })
+      .where("tenant", "=", p.tenant)
+      .where("id", "=", p.id)
+      .where("state", "=", "approved"),
+  );
+
   const decide = prepared((p: Decision & { readonly tenant: string; readonly id: string }) =>
     queries
       .updateTable("approvals")
@@ -88,6 +115,16 @@ export function approvalsIn(engine: Engine): Approvals {
       return row && approvalOf(row);
     },
 
+    async findByRun(tenant, run) {
+      const [row] = await engine.read(findByRun({ tenant, run }));
+      return row && approvalOf(row);
+    },
+
+    async countPending(tenant) {
+      const [row] = await engine.read(countPending({ tenant }));
+      return Number(row?.count ?? 0);
+    },
+
     async pending(tenant, request) {
       const page = cursor<[number, string]>(request, ["integer", "text"]);
       let query = queries
@@ -106,6 +143,8 @@ export function approvalsIn(engine: Engine): Approvals {
 
     decide: (tenant, id, decision) =>
       write(guarded(decide({ tenant, id, ...decision }), `The approval ${id} is not pending any more.`)),
+
+    use: (tenant, id) => write(guarded(use({ tenant, id }), `The approval ${id} was used or withdrawn already.`)),
   };
 }
 

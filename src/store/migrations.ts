@@ -16,7 +16,7 @@ function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {
     table(ddl, "devices", ["id"], { id: text, name: text, lifecycle: text, created: integer, updated: integer }),
     schema.createIndex("devices_by_name").on("devices").columns(["tenant", "name", "id"]),
 
-    table(ddl, "identities", ["kind", "value"], { kind: text, value: text, device: text, proven_by: text })
+    table(ddl, "identities", ["value", "kind"], { kind: text, value: text, device: text, proven_by: text })
       // A device that is gone must not be found by a name it had.
       .addForeignKeyConstraint("identities_device", ["tenant", "device"], "devices", ["tenant", "id"]),
     schema.createIndex("identities_by_device").on("identities").columns(["tenant", "device", "kind", "value"]),
@@ -51,6 +51,7 @@ function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {
       .createIndex("approvals_by_subject")
       .on("approvals")
       .columns(["tenant", "protocol", "subject", "created", "id"]),
+    schema.createIndex("approvals_by_run").on("approvals").columns(["tenant", "run"]),
     schema.createIndex("approvals_by_state").on("approvals").columns(["tenant", "state", "created", "id"]),
 
     table(ddl, "est_users", ["name"], { name: text, password_hash: text, devices: text, created: integer }),
@@ -100,6 +101,12 @@ function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {
     schema.createIndex("runs_by_start").on("runs").columns(["tenant", "started", "id"]),
     schema.createIndex("runs_by_device").on("runs").columns(["tenant", "device", "started", "id"]),
     schema.createIndex("runs_by_outcome").on("runs").columns(["tenant", "outcome", "started", "id"]),
+
+    table(ddl, "device_ledgers", ["run"], { run: text, ledger: bytes })
+      // It explains a run and goes with it.
+      .addForeignKeyConstraint("device_ledgers_run", ["tenant", "run"], "runs", ["tenant", "id"], (constraint) =>
+        constraint.onDelete("cascade"),
+      ),
 
     table(ddl, "audit", ["sequence"], {
       sequence: integer,

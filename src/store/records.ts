@@ -97,7 +97,8 @@ export interface Approval {
   readonly subject: string;
   /** What the person sees. JSON in the store. */
   readonly evidence: Readonly<Record<string, unknown>>;
-  readonly state: "pending" | "approved" | "denied";
+  /** `used`: approved, and the certificate was issued. */
+  readonly state: "pending" | "approved" | "denied" | "used";
   readonly run: string;
   readonly created: number;
   readonly decided?: number;
@@ -182,6 +183,13 @@ export interface RunSummary {
 export interface StoredRun extends RunSummary {
   /** The `Run` of `knowledge/run.ts` in UTF-8 JSON. */
   readonly run: Uint8Array;
+}
+
+/** What the device recorded of a run: the `Run` of its end in UTF-8 JSON. */
+export interface DeviceLedger {
+  readonly tenant: string;
+  readonly run: string;
+  readonly ledger: Uint8Array;
 }
 
 /** One line of the audit: who did what to what, and why it was decided so. */

@@ -2,7 +2,7 @@ import type { Write } from "../core/write.ts";
 import { withoutNulls } from "./columns.ts";
 import type { Engine } from "./engine.ts";
 import { cursor, type Page, type PageRequest } from "./paging.ts";
-import type { RunOutcome, RunSummary, StoredRun } from "./records.ts";
+import type { DeviceLedger, RunOutcome, RunSummary, StoredRun } from "./records.ts";
 import { compiled, guarded, prepared, write } from "./statement.ts";
 
 export interface Runs {
@@ -11,6 +11,9 @@ export interface Runs {
   find(tenant: string, id: string): Promise<StoredRun | undefined>;
   /** Without their events, the newest first by start; each filter that is given must match. */
   list(tenant: string, filter: RunFilter, page: PageRequest): Promise<Page<RunSummary>>;
+  /** Keeps what the device recorded of the same run, or replaces it. Guard: the run exists. */
+  putDeviceLedger(ledger: DeviceLedger): Write;
+  deviceLedger(tenant: string, run: string): Promise<DeviceLedger | undefined>;
   /** Deletes runs that ended before `time`, 1,000 at most: call it again and again. */
   removeEndedBefore(tenant: string, time: number): Write;
   /** Deletes refused runs but the newest `keep`, 1,000 at most, so that refusals that anybody can cause stay bounded. */
@@ -62,6 +65,19 @@ export function runsIn(engine: Engine): Runs {
     queries.selectFrom("runs").selectAll().where("tenant", "=", p.tenant).where("id", "=", p.id),
   );
 
+  const putDeviceLedger = prepared((p: DeviceLedger) =>
+    queries
+      .insertInto("device_ledgers")
+      .values({ tenant: p.tenant, run: p.run, ledger: p.ledger })
+      .onConflict((conflict) =>
+        conflict.columns(["tenant", "run"]).doUpdateSet((set) => ({ ledger: set.ref("excluded.ledger") })),
+      ),
+  );
+
+  const deviceLedger = prepared((p: { tenant: string; run: string }) =>
+    queries.selectFrom("device_ledgers").selectAll().where("tenant", "=", p.tenant).where("run", "=", p.run),
+  );
+
   const removeEndedBefore = prepared((p: { tenant: string; time: number }) =>
     queries
       .deleteFrom("runs")
@@ -103,6 +119,13 @@ export function runsIn(engine: Engine): Runs {
     async find(tenant, id) {
       const [row] = await engine.read(find({ tenant, id }));
       return row && withoutNulls(row);
+    },
+
+    putDeviceLedger: (ledger) => write(guarded(putDeviceLedger(ledger), `There is no run ${ledger.run}.`)),
+
+    async deviceLedger(tenant, run) {
+      const [row] = await engine.read(deviceLedger({ tenant, run }));
+      return row && { ...row };
     },
 
     async list(tenant, filter, request) {

@@ -15,6 +15,7 @@ export interface Schema {
   readonly certificates: CertificateRow;
   readonly sessions: SessionRow;
   readonly runs: RunRow;
+  readonly device_ledgers: DeviceLedgerRow;
   readonly audit: AuditRow;
 }
 
@@ -123,6 +124,12 @@ export interface SessionRow {
   readonly version: number;
   readonly data: Uint8Array;
   readonly expires: number;
+}
+
+export interface DeviceLedgerRow {
+  readonly tenant: string;
+  readonly run: string;
+  readonly ledger: Uint8Array;
 }
 
 export interface RunRow {

@@ -58,6 +58,7 @@ const everyTable = [
   "authorities",
   "certificates",
   "sessions",
+  "device_ledgers",
   "runs",
   "audit",
   "tenants",

@@ -62,7 +62,7 @@ export function runRoutes(app: ApiApp, { store, surveys, requireTenant }: ApiCon
     async ({ params: { tenant, id }, body }) => {
       requireTenant(tenant);
       if ((await store.runs.find(tenant, id)) === undefined) throw new ServiceError("not-found", `there is no run ${id}`);
-      await store.commit([store.runs.putDeviceLedger(tenant, id, utf8(JSON.stringify(body)))]);
+      await store.commit([store.runs.putDeviceLedger({ tenant, run: id, ledger: utf8(JSON.stringify(body)) })]);
       return { id };
     },
   );
@@ -95,7 +95,7 @@ export function runRoutes(app: ApiApp, { store, surveys, requireTenant }: ApiCon
 async function wholeRun(store: Store, tenant: string, id: string, recorded: Uint8Array): Promise<Run> {
   const own = JSON.parse(textOf(recorded)) as Run;
   const device = await store.runs.deviceLedger(tenant, id);
-  return device === undefined ? own : mergeRuns(JSON.parse(textOf(device)) as Run, own);
+  return device === undefined ? own : mergeRuns(JSON.parse(textOf(device.ledger)) as Run, own);
 }
 
 const comparedRuns = 100;

@@ -7,6 +7,7 @@ import {
   approval,
   auditEntry,
   authority,
+  bytes,
   certificate,
   device,
   estUser,
@@ -71,6 +72,7 @@ export function everything(store: Store, tenant: string): readonly Write[] {
     store.authorities.insertCertificate(certificate("01", of)),
     store.sessions.create(session("k", of), 10),
     store.runs.save(run("1", of)),
+    store.runs.putDeviceLedger({ tenant, run: "1", ledger: bytes("ledger") }),
     store.audit.append(auditEntry("claim", of)),
   ];
 }
@@ -90,6 +92,8 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
     "policy.rules": store.policy.rules(tenant, page),
     "approvals.find": store.approvals.find(tenant, "1"),
     "approvals.findBySubject": store.approvals.findBySubject(tenant, "est", "subject-1"),
+    "approvals.findByRun": store.approvals.findByRun(tenant, "run-1"),
+    "approvals.countPending": store.approvals.countPending(tenant).then((count) => Array(count).fill({ tenant })),
     "approvals.pending": store.approvals.pending(tenant, page),
     "estUsers.find": store.estUsers.find(tenant, "zoe"),
     "estUsers.list": store.estUsers.list(tenant, page),
@@ -102,6 +106,7 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
     "runs.find": store.runs.find(tenant, "1"),
     "runs.list": store.runs.list(tenant, {}, page),
     "runs.list with filters": store.runs.list(tenant, { device: "d1", outcome: "granted", protocol: "est" }, page),
+    "runs.deviceLedger": store.runs.deviceLedger(tenant, "1"),
     "audit.list": store.audit.list(tenant, "newest-first", page),
   };
   const answers = await Promise.all(Object.values(reads));
@@ -110,7 +115,7 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
 
 /** The tenants of all records in an answer. */
 function tenantsIn(answer: unknown): readonly string[] {
-  const records = (answer as { items?: readonly unknown[] }).items ?? [answer];
+  const records = Array.isArray(answer) ? answer : ((answer as { items?: readonly unknown[] }).items ?? [answer]);
   return records.map((record) => (record as { tenant: string }).tenant);
 }
 
@@ -126,6 +131,7 @@ const changes = new Set([
   "policy.removeRule",
   "approvals.insert",
   "approvals.decide",
+  "approvals.use",
   "estUsers.put",
   "estUsers.remove",
   "authorities.addKey",
@@ -137,6 +143,7 @@ const changes = new Set([
   "sessions.remove",
   "sessions.removeExpired",
   "runs.save",
+  "runs.putDeviceLedger",
   "runs.removeEndedBefore",
   "runs.trimRefused",
   "audit.append",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { RunFilter } from "../runs.ts";
 import type { Store } from "../store.ts";
-import { auditEntry, listed, type Open, rejectsWith, run, storeTest } from "./fixtures.test-suite.ts";
+import { auditEntry, bytes, listed, type Open, rejectsWith, run, storeTest } from "./fixtures.test-suite.ts";
 
 /** Runs and the audit. */
 export function ledgerConformance(open: Open): void {
@@ -70,6 +70,21 @@ export function ledgerConformance(open: Open): void {
     assert.deepEqual(await runIds(store, "b"), ["r1"]);
     await store.commit([store.runs.trimRefused("a", 0)]);
     assert.deepEqual(await runIds(store, "a"), ["granted"]);
+  });
+
+  storeTest(open, "ok/device ledgers: kept, replaced, removed with their run", async (store) => {
+    await store.commit([store.runs.save(run("r1", { outcome: "refused" }))]);
+    const ledger = { tenant: "a", run: "r1", ledger: bytes("one") };
+    await store.commit([store.runs.putDeviceLedger(ledger)]);
+    await store.commit([store.runs.putDeviceLedger({ ...ledger, ledger: bytes("two") })]);
+    assert.deepEqual(await store.runs.deviceLedger("a", "r1"), { ...ledger, ledger: bytes("two") });
+    await store.commit([store.runs.trimRefused("a", 0)]);
+    assert.equal(await store.runs.deviceLedger("a", "r1"), undefined);
+  });
+
+  storeTest(open, "fail/device ledgers: of no run", async (store) => {
+    const ledger = { tenant: "a", run: "r1", ledger: bytes("one") };
+    await rejectsWith("guard-lost", store.commit([store.runs.putDeviceLedger(ledger)]));
   });
 
   storeTest(open, "ok/audit: numbered per tenant, listed from both ends", async (store) => {

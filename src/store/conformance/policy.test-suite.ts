@@ -56,6 +56,29 @@ export function policyConformance(open: Open): void {
     assert.deepEqual(await listed((page) => store.approvals.pending("a", page)), [late]);
   });
 
+  storeTest(
+    open,
+    "ok/approvals: counted and found by run; one that was used makes room for the next",
+    async (store) => {
+      await store.commit([store.approvals.insert(approval("1", { run: "run-7" }))]);
+      assert.equal(await store.approvals.countPending("a"), 1);
+      assert.equal((await store.approvals.findByRun("a", "run-7"))?.id, "1");
+      const decision = { state: "approved", decided: 30, decidedBy: "ada" } as const;
+      await store.commit([store.approvals.decide("a", "1", decision), store.approvals.use("a", "1")]);
+      assert.equal((await store.approvals.find("a", "1"))?.state, "used");
+      assert.equal(await store.approvals.countPending("a"), 0);
+      await store.commit([store.approvals.insert(approval("2", { subject: "subject-1" }))]);
+    },
+  );
+
+  storeTest(open, "fail/approvals: used while pending, used twice", async (store) => {
+    await store.commit([store.approvals.insert(approval("1"))]);
+    await rejectsWith("guard-lost", store.commit([store.approvals.use("a", "1")]));
+    const decision = { state: "approved", decided: 30, decidedBy: "ada" } as const;
+    await store.commit([store.approvals.decide("a", "1", decision), store.approvals.use("a", "1")]);
+    await rejectsWith("guard-lost", store.commit([store.approvals.use("a", "1")]));
+  });
+
   storeTest(open, "fail/approvals: decided twice, unknown, asked twice", async (store) => {
     const decision = { state: "denied", decided: 30, decidedBy: "ada" } as const;
     await store.commit([store.approvals.insert(approval("1"))]);

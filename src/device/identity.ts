@@ -1,0 +1,80 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { equal } from "../core/bytes.ts";
+import { messageOf } from "../core/errors.ts";
+import { type PrivateKey, privateKeyFromPem, publicKeyOf, signerOf } from "../crypto/keys.ts";
+import { decodePem } from "../encoding/pem.ts";
+import { parseCertificate } from "../pki/certificate.ts";
+import { encodeName } from "../pki/name.ts";
+import { attributeTypes } from "../pki/oids.ts";
+import type { ClientIdentity, KeyKind } from "../protocols/ports.ts";
+import { DeviceError } from "./errors.ts";
+import { readFileIfThere } from "./files.ts";
+import { deviceKey } from "./keys.ts";
+
+/** A certificate chain and its key from PEM files; throws `credential-unreadable` or `credential-mismatch`. */
+export async function loadIdentity(certificateFile: string, keyFile: string): Promise<ClientIdentity> {
+  return identityOf(await textOfFile(certificateFile), certificateFile, await textOfFile(keyFile), keyFile);
+}
+
+/** The credential that was installed last under `directory`; undefined when there is none. */
+export async function currentIdentity(directory: string): Promise<ClientIdentity | undefined> {
+  const chainFile = join(directory, "current", "chain.pem");
+  const keyFile = join(directory, "current", "key.pem");
+  const [chain, key] = [await readFileIfThere(chainFile), await readFileIfThere(keyFile)];
+  if (chain === undefined || key === undefined) return undefined;
+  return identityOf(chain.toString("utf8"), chainFile, key.toString("utf8"), keyFile);
+}
+
+/** The certificates of a PEM file, in DER; throws `credential-unreadable` when it holds none. */
+export async function readAnchors(file: string): Promise<readonly Uint8Array[]> {
+  return certificatesIn(await textOfFile(file), file);
+}
+
+/** The name in DER that a device with this common name asks for. */
+export function deviceName(commonName: string): Uint8Array {
+  return encodeName([{ type: attributeTypes.commonName, value: commonName }]);
+}
+
+/** What kind of key a private key is, in the words of `KeyKind`; throws `credential-unreadable` for one that no protocol here makes. */
+export function keyKindOf(key: PrivateKey): KeyKind {
+  const { kind, bits } = publicKeyOf(signerOf(key).publicKey);
+  if (kind === "RSA") return bits > 2048 ? "RSA-3072" : "RSA-2048";
+  if (kind === "P-521") throw new DeviceError("credential-unreadable", "P-521 keys are not used for devices; use P-256");
+  return kind;
+}
+
+function identityOf(chainPem: string, chainFile: string, keyPem: string, keyFile: string): ClientIdentity {
+  const chain = certificatesIn(chainPem, chainFile);
+  const key = readable(keyFile, () => {
+    const privateKey = privateKeyFromPem(keyPem);
+    return deviceKey(privateKey, keyKindOf(privateKey));
+  });
+  const leaf = readable(chainFile, () => parseCertificate(chain[0] as Uint8Array));
+  if (!equal(leaf.subjectPublicKeyInfo, key.signer.publicKey)) {
+    throw new DeviceError("credential-mismatch", `the key in ${keyFile} is not the one of the first certificate in ${chainFile}`);
+  }
+  return { chain, key };
+}
+
+function certificatesIn(pem: string, file: string): readonly Uint8Array[] {
+  const certificates = readable(file, () => decodePem(pem)).filter(({ label }) => label === "CERTIFICATE");
+  if (certificates.length === 0) throw new DeviceError("credential-unreadable", `${file} holds no certificate in PEM`);
+  return certificates.map(({ bytes }) => bytes);
+}
+
+async function textOfFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw new DeviceError("credential-unreadable", `${file} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function readable<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new DeviceError("credential-unreadable", `${file} cannot be used: ${messageOf(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,15 @@
+/** EST (RFC 7030, RFC 8951): the server as a responder, the device as a leader. Subpath `hatchery/est`. */
+export { mediaTypes, mostRequestBytes, type Operation, operations, wellKnown } from "./constants.ts";
+export {
+  type EnrolledCredential,
+  type EstDeviceEnv,
+  type EstDeviceSettings,
+  type EstDeviceStorage,
+  type EstServerAddress,
+  enroll,
+} from "./device.ts";
+export { type EstDeviceFailure, EstFailed, type EstRefusal, EstRefused, refusals } from "./errors.ts";
+export { type Base64Form, decodeRequest, decodeResponse, type EstRoute, encodeReply, encodeRequest, routes } from "./http.ts";
+export type { BasicCredentials, EnrollRequest, EstReply, EstRequest, EstResponse } from "./messages.ts";
+export { type EstSession, estServer } from "./server.ts";
+export { estSurvey } from "./survey.ts";
