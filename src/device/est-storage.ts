@@ -35,7 +35,8 @@ export function estStorage(directory: string): EstDeviceStorage {
     },
     async saveCredential({ key, certificate, chain, authorities }) {
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      const pem = (certificates: readonly Uint8Array[]) => certificates.map((der) => encodePem("CERTIFICATE", der)).join("");
+      const pem = (certificates: readonly Uint8Array[]) =>
+        certificates.map((der) => encodePem("CERTIFICATE", der)).join("");
       await sets.replace({
         "key.pem": privateKeyToPem(privateKeyOf(key)),
         "cert.pem": pem([certificate]),

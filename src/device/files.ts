@@ -40,7 +40,9 @@ export class FileSets {
   async replace(files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
     const sets = join(this.#directory, "sets");
     await mkdir(sets, { recursive: true, mode: 0o700 });
-    const numbers = (await readdir(sets)).flatMap((name) => (/^\d{1,9}$/.test(name) ? [Number(name)] : [])).sort((a, b) => a - b);
+    const numbers = (await readdir(sets))
+      .flatMap((name) => (/^\d{1,9}$/.test(name) ? [Number(name)] : []))
+      .sort((a, b) => a - b);
     const number = (numbers.at(-1) ?? 0) + 1;
     const set = join(sets, String(number));
     await mkdir(set, { mode: 0o700 });

@@ -40,7 +40,8 @@ export function deviceName(commonName: string): Uint8Array {
 export function keyKindOf(key: PrivateKey): KeyKind {
   const { kind, bits } = publicKeyOf(signerOf(key).publicKey);
   if (kind === "RSA") return bits > 2048 ? "RSA-3072" : "RSA-2048";
-  if (kind === "P-521") throw new DeviceError("credential-unreadable", "P-521 keys are not used for devices; use P-256");
+  if (kind === "P-521")
+    throw new DeviceError("credential-unreadable", "P-521 keys are not used for devices; use P-256");
   return kind;
 }
 
@@ -52,7 +53,10 @@ function identityOf(chainPem: string, chainFile: string, keyPem: string, keyFile
   });
   const leaf = readable(chainFile, () => parseCertificate(chain[0] as Uint8Array));
   if (!equal(leaf.subjectPublicKeyInfo, key.signer.publicKey)) {
-    throw new DeviceError("credential-mismatch", `the key in ${keyFile} is not the one of the first certificate in ${chainFile}`);
+    throw new DeviceError(
+      "credential-mismatch",
+      `the key in ${keyFile} is not the one of the first certificate in ${chainFile}`,
+    );
   }
   return { chain, key };
 }

@@ -17,8 +17,9 @@ export type Verdict = { readonly kind: "confirmed" } | { readonly kind: "contrad
 
 /** Every sentence that runs of `variant` must confirm. Statements with evidence D are left out: no run can show them. */
 export function statements(survey: Survey, variant: string): readonly Statement[] {
-  const measured = <T extends { readonly variants: readonly string[]; readonly evidence: string }>(list: readonly T[]) =>
-    list.filter((item) => item.variants.includes(variant) && item.evidence !== "D");
+  const measured = <T extends { readonly variants: readonly string[]; readonly evidence: string }>(
+    list: readonly T[],
+  ) => list.filter((item) => item.variants.includes(variant) && item.evidence !== "D");
   return [
     ...measured(survey.facts).flatMap(factStatements),
     ...measured(survey.steps).flatMap(stepStatements),
@@ -30,7 +31,10 @@ export function statements(survey: Survey, variant: string): readonly Statement[
 }
 
 /** The statements that `run` contradicts; a run that only one end recorded can be checked for that end alone. */
-export function contradictions(survey: Survey, run: Run): readonly { readonly statement: Statement; readonly found: string }[] {
+export function contradictions(
+  survey: Survey,
+  run: Run,
+): readonly { readonly statement: Statement; readonly found: string }[] {
   return statements(survey, run.variant).flatMap((statement) => {
     const verdict = statement.check(run);
     return verdict.kind === "contradicted" ? [{ statement, found: verdict.found }] : [];
@@ -50,9 +54,19 @@ export function holders(run: Run, fact: string, when: "before" | "after"): Reado
 
 function factStatements(fact: DeclaredFact): readonly Statement[] {
   const attribute = <T extends string>(name: "factKind" | "crypto" | "provenance", values: readonly T[], value: T) =>
-    choice(`${fact.id} ${name}`, values, value, (run) => new Set(observed(run, fact.id).map((event) => event[name] as string)));
+    choice(
+      `${fact.id} ${name}`,
+      values,
+      value,
+      (run) => new Set(observed(run, fact.id).map((event) => event[name] as string)),
+    );
   const holding = (role: Role, when: "before" | "after") =>
-    yesNo(`${fact.id} held by ${role} ${when}`, fact[when].includes(role), (run) => holders(run, fact.id, when).has(role), role);
+    yesNo(
+      `${fact.id} held by ${role} ${when}`,
+      fact[when].includes(role),
+      (run) => holders(run, fact.id, when).has(role),
+      role,
+    );
   return [
     attribute("factKind", factKinds, fact.kind),
     attribute("crypto", cryptoKinds, fact.crypto),
@@ -67,11 +81,35 @@ function stepStatements(step: DeclaredStep): readonly Statement[] {
   const frames = (run: Run) => framesOf(run, step.frames);
   // The message floor: the shortest successful run has so many; fewer is a bug in the model or in the run.
   const floor: Statement = atLeast(step, true);
-  const actor = choice(`${step.id} actor`, roles, step.actor, (run) => new Set(frames(run).slice(0, 1).map((frame) => frame.from)));
-  const channel = choice(`${step.id} channel`, channels, step.channel, (run) => new Set(frames(run).map((frame) => frame.channel)));
-  const phase = choice(`${step.id} phase`, phases, step.phase, (run) => new Set(frames(run).map((frame) => frame.phase)));
+  const actor = choice(
+    `${step.id} actor`,
+    roles,
+    step.actor,
+    (run) =>
+      new Set(
+        frames(run)
+          .slice(0, 1)
+          .map((frame) => frame.from),
+      ),
+  );
+  const channel = choice(
+    `${step.id} channel`,
+    channels,
+    step.channel,
+    (run) => new Set(frames(run).map((frame) => frame.channel)),
+  );
+  const phase = choice(
+    `${step.id} phase`,
+    phases,
+    step.phase,
+    (run) => new Set(frames(run).map((frame) => frame.phase)),
+  );
   const framed = step.frames.length > 0 && !step.optional ? [floor, actor, channel, phase] : [];
-  const automatic = yesNo(`${step.id} needs no user`, step.userActions.length === 0, (run) => userActionsIn(run, step).length === 0);
+  const automatic = yesNo(
+    `${step.id} needs no user`,
+    step.userActions.length === 0,
+    (run) => userActionsIn(run, step).length === 0,
+  );
   return [...framed, automatic];
 }
 
@@ -114,7 +152,8 @@ function sameValue(fact: string, same: boolean, invert: boolean): Statement {
     text: `all holders of ${fact} ${same ? "have the same value" : "have different values"}`,
     check: (run) => {
       const prints = new Map<Role, string>();
-      for (const event of observed(run, fact)) if (event.fingerprint !== undefined) prints.set(event.holder, event.fingerprint);
+      for (const event of observed(run, fact))
+        if (event.fingerprint !== undefined) prints.set(event.holder, event.fingerprint);
       const distinct = new Set(prints.values()).size;
       return verdict(prints.size > 1 && (distinct === 1) === same, `${distinct} values on ${prints.size} holders`);
     },
@@ -129,7 +168,8 @@ function yesNo(id: string, declared: boolean, measure: (run: Run) => boolean, ro
     text: `${id}: ${said}`,
     check: (run) => {
       // A role that recorded nothing cannot be confirmed to hold or to lack anything.
-      if (role !== undefined && !run.recordedBy.includes(role)) return { kind: "contradicted", found: `${role} recorded nothing` };
+      if (role !== undefined && !run.recordedBy.includes(role))
+        return { kind: "contradicted", found: `${role} recorded nothing` };
       return verdict(measure(run) === declared, declared ? "no" : "yes");
     },
     inverses: invert ? [yesNo(id, !declared, measure, role, false)] : [],
@@ -148,9 +188,14 @@ function choice<T extends string>(
     text: `${id} is ${value}`,
     check: (run) => {
       const found = measure(run);
-      return verdict(found.size === 1 && found.has(value), found.size === 0 ? "nothing was recorded" : [...found].join(", "));
+      return verdict(
+        found.size === 1 && found.has(value),
+        found.size === 0 ? "nothing was recorded" : [...found].join(", "),
+      );
     },
-    inverses: invert ? values.filter((other) => other !== value).map((other) => choice(id, values, other, measure, false)) : [],
+    inverses: invert
+      ? values.filter((other) => other !== value).map((other) => choice(id, values, other, measure, false))
+      : [],
   };
 }
 
@@ -164,16 +209,22 @@ function propertyOf(run: Run, property: DeclaredProperty["property"]): boolean {
     case "user-acts-at-device":
       return run.events.some((event) => event.kind === "user" && event.who === "installer");
     case "coordinator-knew-private-key":
-      return run.events.some((event) => event.kind === "fact" && event.factKind === "key.private" && event.holder === "coordinator");
+      return run.events.some(
+        (event) => event.kind === "fact" && event.factKind === "key.private" && event.holder === "coordinator",
+      );
     case "coordinator-decides":
       return run.events.some((event) => event.kind === "decision");
   }
 }
 
 function secrecyIn(run: Run, fact: string): string {
-  const carrying = run.events.filter((event): event is FrameEvent => event.kind === "frame" && event.carries.includes(fact));
+  const carrying = run.events.filter(
+    (event): event is FrameEvent => event.kind === "frame" && event.carries.includes(fact),
+  );
   if (carrying.length === 0) return "secret";
-  return isSecretKind(run, fact) && carrying.every((frame) => frame.protection === "encrypted") ? "confidential" : "public";
+  return isSecretKind(run, fact) && carrying.every((frame) => frame.protection === "encrypted")
+    ? "confidential"
+    : "public";
 }
 
 /** A public value inside an encrypted frame stays public knowledge: only secrets can be confidential. */
@@ -190,7 +241,9 @@ function framesOf(run: Run, names: readonly string[]): readonly FrameEvent[] {
 }
 
 function observed(run: Run, fact: string): readonly FactEvent[] {
-  return run.events.filter((event): event is FactEvent => event.kind === "fact" && event.fact === fact && event.evidence === "observed");
+  return run.events.filter(
+    (event): event is FactEvent => event.kind === "fact" && event.fact === fact && event.evidence === "observed",
+  );
 }
 
 function verdict(confirmed: boolean, found: string): Verdict {

@@ -33,12 +33,22 @@ export interface Measured {
 
 /** The comparison of all variants, in the order of the surveys. `runs` are granted runs, merged where both ends are known. */
 export function compareVariants(surveys: readonly Survey[], runs: readonly Run[]): readonly ComparisonRow[] {
-  return surveys.flatMap((survey) => survey.variants.map((variant) => row(survey, variant, runs.filter((run) => run.variant === variant.id && run.outcome === "granted"))));
+  return surveys.flatMap((survey) =>
+    survey.variants.map((variant) =>
+      row(
+        survey,
+        variant,
+        runs.filter((run) => run.variant === variant.id && run.outcome === "granted"),
+      ),
+    ),
+  );
 }
 
 function row(survey: Survey, variant: Variant, runs: readonly Run[]): ComparisonRow {
   const steps = survey.steps.filter((step) => step.variants.includes(variant.id));
-  const manufacturer = survey.properties.find((property) => property.property === "manufacturer-contacted" && property.variants.includes(variant.id));
+  const manufacturer = survey.properties.find(
+    (property) => property.property === "manufacturer-contacted" && property.variants.includes(variant.id),
+  );
   const declared = steps.length > 0;
   return {
     protocol: survey.protocol,
@@ -52,18 +62,30 @@ function row(survey: Survey, variant: Variant, runs: readonly Run[]): Comparison
     manufacturerContacted: manufacturer?.holds,
     declaredMessages: steps.reduce((sum, step) => sum + (step.optional ? 0 : step.floor), 0),
     measured: runs.length === 0 ? undefined : measure(runs),
-    disagreements: [...new Set(runs.filter(recordedAtBothEnds).flatMap((run) => contradictions(survey, run).map(({ statement, found }) => `${statement.text}; found: ${found}`)))],
+    disagreements: [
+      ...new Set(
+        runs
+          .filter(recordedAtBothEnds)
+          .flatMap((run) =>
+            contradictions(survey, run).map(({ statement, found }) => `${statement.text}; found: ${found}`),
+          ),
+      ),
+    ],
   };
 }
 
 function measure(runs: readonly Run[]): Measured {
   const operations = (run: Run, role: string) =>
-    run.events.filter((event) => event.kind === "operation" && event.role === role && event.operation !== "password-hash").length;
+    run.events.filter(
+      (event) => event.kind === "operation" && event.role === role && event.operation !== "password-hash",
+    ).length;
   return {
     runs: runs.length,
     checked: runs.filter(recordedAtBothEnds).length,
     messages: median(runs.map((run) => run.events.filter((event) => event.kind === "frame" && !event.repeated).length)),
-    bytes: median(runs.map((run) => run.events.reduce((sum, event) => sum + (event.kind === "frame" ? (event.bytes ?? 0) : 0), 0))),
+    bytes: median(
+      runs.map((run) => run.events.reduce((sum, event) => sum + (event.kind === "frame" ? (event.bytes ?? 0) : 0), 0)),
+    ),
     devicePublicKeyOperations: median(runs.map((run) => operations(run, "device"))),
     coordinatorPublicKeyOperations: median(runs.map((run) => operations(run, "coordinator"))),
     milliseconds: median(runs.map((run) => (run.ended ?? run.started) - run.started)),
@@ -77,5 +99,7 @@ function recordedAtBothEnds(run: Run): boolean {
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }

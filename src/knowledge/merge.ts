@@ -23,7 +23,11 @@ export function mergeRuns(device: Run, other: Run): Run {
       taken = partner + 1;
     }
     const seen = other.events[partner] as FrameEvent;
-    merged.push({ ...event, carries: [...new Set([...event.carries, ...seen.carries])], decoded: { ...seen.decoded, ...event.decoded } });
+    merged.push({
+      ...event,
+      carries: [...new Set([...event.carries, ...seen.carries])],
+      decoded: { ...seen.decoded, ...event.decoded },
+    });
   }
   takeUntil(other.events.length);
   return {

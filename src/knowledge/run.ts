@@ -1,15 +1,6 @@
-import { codeOf } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
-import type {
-  Channel,
-  CryptoKind,
-  FactKind,
-  Phase,
-  Provenance,
-  Role,
-  RoleBinding,
-  UserAction,
-} from "./vocabulary.ts";
+import { codeOf } from "../core/errors.ts";
+import type { Channel, CryptoKind, FactKind, Phase, Provenance, Role, RoleBinding, UserAction } from "./vocabulary.ts";
 
 /** What is shown of a frame: field names as in the specification, no secret. */
 export type Decoded = { readonly [field: string]: string | number | boolean | readonly string[] };
@@ -91,14 +82,7 @@ export interface ErrorEvent extends EventBase {
   readonly direction: "sent" | "received" | "local";
 }
 
-export type RunEvent =
-  | FrameEvent
-  | FactEvent
-  | OperationEvent
-  | UserEvent
-  | ContactEvent
-  | DecisionEvent
-  | ErrorEvent;
+export type RunEvent = FrameEvent | FactEvent | OperationEvent | UserEvent | ContactEvent | DecisionEvent | ErrorEvent;
 
 export type RunOutcome = "granted" | "refused" | "waiting" | "failed";
 
@@ -149,7 +133,8 @@ export class RunRecorder {
   constructor(header: RunHeader, earlier?: Run) {
     this.header = header;
     this.#started = earlier?.started ?? header.clock.now();
-    this.#monotonicStart = header.clock.monotonic() - (earlier === undefined ? 0 : header.clock.now() - earlier.started);
+    this.#monotonicStart =
+      header.clock.monotonic() - (earlier === undefined ? 0 : header.clock.now() - earlier.started);
     this.#events = earlier === undefined ? [] : [...earlier.events];
     this.#variant = earlier?.variant ?? header.variant;
     this.#omitted = earlier?.omitted ?? 0;
@@ -164,7 +149,12 @@ export class RunRecorder {
     this.#phase = phase;
   }
 
-  frame(frame: Omit<Bare<FrameEvent>, "kind" | "repeated" | "carries"> & { readonly repeated?: boolean; readonly carries?: readonly string[] }): void {
+  frame(
+    frame: Omit<Bare<FrameEvent>, "kind" | "repeated" | "carries"> & {
+      readonly repeated?: boolean;
+      readonly carries?: readonly string[];
+    },
+  ): void {
     this.#add({ ...this.#base(), kind: "frame", repeated: false, carries: [], ...frame });
   }
 
@@ -192,7 +182,13 @@ export class RunRecorder {
   }
 
   error(error: unknown, direction: ErrorEvent["direction"], message: string): void {
-    this.#add({ ...this.#base(), kind: "error", code: codeOf(error), message: message.slice(0, longestText), direction });
+    this.#add({
+      ...this.#base(),
+      kind: "error",
+      code: codeOf(error),
+      message: message.slice(0, longestText),
+      direction,
+    });
   }
 
   /** The run as it stands; a `waiting` run has not ended. */

@@ -79,7 +79,12 @@ export interface DeclaredStep {
 
 /** A yes-or-no statement about whole runs of some variants. */
 export interface DeclaredProperty {
-  readonly property: "manufacturer-contacted" | "internet-contacted" | "user-acts-at-device" | "coordinator-knew-private-key" | "coordinator-decides";
+  readonly property:
+    | "manufacturer-contacted"
+    | "internet-contacted"
+    | "user-acts-at-device"
+    | "coordinator-knew-private-key"
+    | "coordinator-decides";
   readonly holds: boolean;
   readonly variants: readonly string[];
   readonly source: string;
@@ -93,7 +98,8 @@ export type OutcomeCategory = "network" | "infrastructure" | "service";
 export function initialCategory(survey: Survey, variant: string): InitialCategory {
   const held = survey.facts.filter((fact) => fact.variants.includes(variant) && fact.before.includes("device"));
   const has = (test: (fact: DeclaredFact) => boolean) => held.some(test);
-  if (has((fact) => fact.kind.startsWith("cert.")) && has((fact) => fact.kind.startsWith("ta."))) return "certificate-and-infrastructure";
+  if (has((fact) => fact.kind.startsWith("cert.")) && has((fact) => fact.kind.startsWith("ta.")))
+    return "certificate-and-infrastructure";
   if (has((fact) => fact.kind === "key.private")) return "raw-asymmetric";
   if (has((fact) => staticSecrets.has(fact.kind))) return "static-symmetric";
   return "blank-slate";
@@ -108,7 +114,8 @@ export function outcomeCategories(survey: Survey, variant: string): readonly Out
   const categories: OutcomeCategory[] = [];
   if ([...kinds].some((kind) => kind.startsWith("net.") || networkSecrets.has(kind))) categories.push("network");
   if (kinds.has("ta.domain") || kinds.has("ta.server") || kinds.has("cert.ldevid")) categories.push("infrastructure");
-  if ([...kinds].some((kind) => kind.startsWith("loc.") || kind === "st.owned" || kind === "sec.owner-psk")) categories.push("service");
+  if ([...kinds].some((kind) => kind.startsWith("loc.") || kind === "st.owned" || kind === "sec.owner-psk"))
+    categories.push("service");
   return categories;
 }
 

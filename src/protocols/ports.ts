@@ -5,6 +5,7 @@ import type { Write } from "../core/write.ts";
 import type { Signer } from "../crypto/signer.ts";
 import type { RunOutcome, RunRecorder } from "../knowledge/run.ts";
 import type { Certificate } from "../pki/certificate.ts";
+import type { Extension } from "../pki/extensions.ts";
 
 /**
  * All that a protocol may know of the rest of the house. A port is read; what it would change it hands back as `Write`s,
@@ -62,8 +63,7 @@ export interface CertificateRequest {
   readonly subject: Uint8Array;
   /** SubjectPublicKeyInfo in DER, already checked. */
   readonly publicKey: Uint8Array;
-  /** DER of a GeneralNames, when the certificate shall have subject alternative names. */
-  readonly subjectAltName?: Uint8Array;
+  readonly subjectAltName?: Extension;
   readonly device?: string;
   readonly run: string;
 }
@@ -142,9 +142,10 @@ export interface Responder<Message, Session, Reply> {
 }
 
 /** Opens associations for a leader. */
-export interface Dial<Request, Response> {
-  (target: DialTarget, signal?: AbortSignal): Promise<Connection<Request, Response>>;
-}
+export type Dial<Request, Response> = (
+  target: DialTarget,
+  signal?: AbortSignal,
+) => Promise<Connection<Request, Response>>;
 
 export interface DialTarget {
   readonly host: string;

@@ -18,7 +18,12 @@ export function admissionOf(tenant: string, store: Store, clock: Clock, randomne
     async decide(evidence) {
       const device = await deviceOf(store, tenant, evidence);
       const known = device === undefined ? {} : { device: device.id };
-      const decided = (verdict: Decision["verdict"], rule: string, reason: string, writes: readonly Write[] = []): Decision => ({
+      const decided = (
+        verdict: Decision["verdict"],
+        rule: string,
+        reason: string,
+        writes: readonly Write[] = [],
+      ): Decision => ({
         verdict,
         rule,
         reason,
@@ -41,7 +46,11 @@ export function admissionOf(tenant: string, store: Store, clock: Clock, randomne
         case "allow":
           return { ...decided("allow", rule, reason), ...admitted(store, tenant, device, evidence, clock, randomness) };
         case "wait":
-          return byPerson(await store.approvals.findBySubject(tenant, evidence.protocol, evidence.subject), rule, reason);
+          return byPerson(
+            await store.approvals.findBySubject(tenant, evidence.protocol, evidence.subject),
+            rule,
+            reason,
+          );
       }
 
       async function byPerson(approval: Approval | undefined, rule: string, reason: string): Promise<Decision> {
@@ -59,7 +68,10 @@ export function admissionOf(tenant: string, store: Store, clock: Clock, randomne
         const pending = await store.approvals.countPending(tenant);
         const writes = approval?.state === "pending" ? [] : [ask(store, tenant, evidence, pending, clock, randomness)];
         // All devices that wait shall not ask more often than this together.
-        return { ...decided("wait", rule, reason, writes), retryAfter: Math.max(leastSeconds, Math.ceil(pending / mostPollsPerSecond)) };
+        return {
+          ...decided("wait", rule, reason, writes),
+          retryAfter: Math.max(leastSeconds, Math.ceil(pending / mostPollsPerSecond)),
+        };
       }
     },
   };
@@ -74,7 +86,11 @@ interface Ruling {
 async function byRules(store: Store, tenant: string, evidence: Evidence): Promise<Ruling | undefined> {
   for await (const rule of each((page) => store.policy.rules(tenant, page))) {
     if (!matches(rule.match, evidence)) continue;
-    return { verdict: rule.verdict, rule: `rule ${rule.id}`, reason: `rule ${rule.id} says ${rule.verdict} to ${describeMatch(rule.match)}` };
+    return {
+      verdict: rule.verdict,
+      rule: `rule ${rule.id}`,
+      reason: `rule ${rule.id} says ${rule.verdict} to ${describeMatch(rule.match)}`,
+    };
   }
   return undefined;
 }
@@ -103,8 +119,10 @@ function deny(reason: string): Ruling {
 export function matches(match: RuleMatch, evidence: Evidence): boolean {
   if (match.protocol !== undefined && match.protocol !== evidence.protocol) return false;
   if (match.credential !== undefined && match.credential !== evidence.credential) return false;
-  if (match.issuer !== undefined && (evidence.issuer === undefined || !matchesPattern(match.issuer, evidence.issuer))) return false;
-  if (match.serial !== undefined && (evidence.serial === undefined || !matchesPattern(match.serial, evidence.serial))) return false;
+  if (match.issuer !== undefined && (evidence.issuer === undefined || !matchesPattern(match.issuer, evidence.issuer)))
+    return false;
+  if (match.serial !== undefined && (evidence.serial === undefined || !matchesPattern(match.serial, evidence.serial)))
+    return false;
   return true;
 }
 
@@ -137,25 +155,58 @@ async function deviceOf(store: Store, tenant: string, evidence: Evidence): Promi
 }
 
 /** The device in the inventory, with the identities that this run proved. */
-function admitted(store: Store, tenant: string, found: Device | undefined, evidence: Evidence, clock: Clock, randomness: Randomness) {
+function admitted(
+  store: Store,
+  tenant: string,
+  found: Device | undefined,
+  evidence: Evidence,
+  clock: Clock,
+  randomness: Randomness,
+) {
   const now = clock.now();
-  const device: Device = found ?? { tenant, id: hex(randomness.bytes(8)), name: evidence.name, lifecycle: "operational", created: now, updated: now };
+  const device: Device = found ?? {
+    tenant,
+    id: hex(randomness.bytes(8)),
+    name: evidence.name,
+    lifecycle: "operational",
+    created: now,
+    updated: now,
+  };
   const provenBy = evidence.credential === "anonymous" ? "approval" : evidence.credential;
-  const identity = (kind: IdentityKind, value: string): Identity => ({ tenant, kind, value, device: device.id, provenBy });
+  const identity = (kind: IdentityKind, value: string): Identity => ({
+    tenant,
+    kind,
+    value,
+    device: device.id,
+    provenBy,
+  });
   const identities = [
     identity("key", evidence.key),
     ...(evidence.serial === undefined ? [] : [identity("serial", evidence.serial)]),
-    ...(evidence.credential === "idevid" && evidence.certificate !== undefined ? [identity("certificate", evidence.certificate)] : []),
-    ...(evidence.credential === "password" || evidence.credential === "anonymous" ? [identity("name", evidence.name)] : []),
+    ...(evidence.credential === "idevid" && evidence.certificate !== undefined
+      ? [identity("certificate", evidence.certificate)]
+      : []),
+    ...(evidence.credential === "password" || evidence.credential === "anonymous"
+      ? [identity("name", evidence.name)]
+      : []),
   ];
   const writes: readonly Write[] = [
-    found === undefined ? store.devices.insert(device) : store.devices.update(found, { lifecycle: "operational", updated: Math.max(now, found.updated + 1) }),
+    found === undefined
+      ? store.devices.insert(device)
+      : store.devices.update(found, { lifecycle: "operational", updated: Math.max(now, found.updated + 1) }),
     ...identities.map((each) => store.devices.addIdentity(each)),
   ];
   return { device: device.id, writes };
 }
 
-function ask(store: Store, tenant: string, evidence: Evidence, pending: number, clock: Clock, randomness: Randomness): Write {
+function ask(
+  store: Store,
+  tenant: string,
+  evidence: Evidence,
+  pending: number,
+  clock: Clock,
+  randomness: Randomness,
+): Write {
   if (pending >= mostPending) {
     throw new ServiceError("overloaded", `${mostPending} requests wait for a decision already; approve or deny some`);
   }

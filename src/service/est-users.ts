@@ -15,7 +15,8 @@ export async function putEstUser(
 ): Promise<void> {
   const { tenant, name, password, devices } = user;
   // RFC 7617 2: a colon ends the user name.
-  if (!/^[\x21-\x39\x3b-\x7e]{1,64}$/.test(name)) throw new ServiceError("invalid", "a user name has 1 to 64 printable ASCII characters, no space and no colon");
+  if (!/^[\x21-\x39\x3b-\x7e]{1,64}$/.test(name))
+    throw new ServiceError("invalid", "a user name has 1 to 64 printable ASCII characters, no space and no colon");
   if (password.length < leastPassword || password.length > mostPassword) {
     throw new ServiceError("invalid", `a password has ${leastPassword} to ${mostPassword} characters`);
   }

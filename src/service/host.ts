@@ -15,11 +15,14 @@ import type { Vault } from "./vault.ts";
 /** The rest of the house as one tenant's protocols see it, the ledger apart. */
 export type TenantPorts = Omit<Ports, "run">;
 
-export interface HostOptions<Message, Session, Reply> {
-  readonly tenant: string;
-  readonly protocol: string;
+export interface HostOptions<Message, Session, Reply> extends Surroundings {
   readonly responder: Responder<Message, Session, Reply>;
   readonly ports: TenantPorts;
+}
+
+interface Surroundings {
+  readonly tenant: string;
+  readonly protocol: string;
   readonly store: Store;
   readonly vault: Vault;
   readonly clock: Clock;
@@ -38,7 +41,11 @@ export interface Answer<Reply> {
 }
 
 /** Answers one message of a peer; resolves when everything that the answer promises is in the store. */
-export type Host<Message, Reply> = (message: Message, peer: Peer, association: AssociationMemory) => Promise<Answer<Reply>>;
+export type Host<Message, Reply> = (
+  message: Message,
+  peer: Peer,
+  association: AssociationMemory,
+) => Promise<Answer<Reply>>;
 
 /**
  * Runs a responder against the store: loads the session, steps, commits session, writes, run and audit together, and
@@ -53,10 +60,18 @@ export function host<Message, Session, Reply>(options: HostOptions<Message, Sess
       const stored = key === undefined ? undefined : await store.sessions.load(tenant, protocol, key, clock.now());
       const envelope = stored === undefined ? undefined : openEnvelope<Session>(options, stored);
       const ledger = ledgerFor(options, peer, envelope, association);
-      const step = await responder.step(envelope?.session, { kind: "message", message, peer }, { ...options.ports, run: ledger.recorder });
+      const step = await responder.step(
+        envelope?.session,
+        { kind: "message", message, peer },
+        { ...options.ports, run: ledger.recorder },
+      );
       if (step.run === undefined && key === undefined) association.prelude = ledger.recorder.finish("granted", "read");
       try {
-        await store.commit([...sessionWrites(options, key, stored, step, ledger), ...step.writes, ...runWrites(options, step.run, ledger)]);
+        await store.commit([
+          ...sessionWrites(options, key, stored, step, ledger),
+          ...step.writes,
+          ...runWrites(options, step.run, ledger),
+        ]);
       } catch (error) {
         if (codeOf(error) === "guard-lost") continue;
         throw error;
@@ -80,7 +95,7 @@ interface Ledger {
 }
 
 function ledgerFor<Session>(
-  { protocol, clock, randomness }: HostOptions<never, never, never>,
+  { protocol, clock, randomness }: Surroundings,
   peer: Peer,
   envelope: Envelope<Session> | undefined,
   association: AssociationMemory,
@@ -106,33 +121,41 @@ function saltOf(peer: Peer, randomness: Randomness): Uint8Array {
   return peer.security === undefined ? randomness.bytes(saltLength) : peer.exporter(saltLabel, saltLength);
 }
 
-function openEnvelope<Session>({ vault, tenant, protocol }: HostOptions<never, never, never>, stored: StoredSession): Envelope<Session> {
+function openEnvelope<Session>({ vault, tenant, protocol }: Surroundings, stored: StoredSession): Envelope<Session> {
   return JSON.parse(textOf(vault.open(purposeOf(tenant, protocol, stored.key), stored.data))) as Envelope<Session>;
 }
 
 function sessionWrites<Session>(
-  options: Pick<HostOptions<never, never, never>, "store" | "vault" | "tenant" | "protocol" | "clock">,
+  { store, vault, tenant, protocol, clock }: Surroundings,
   key: string | undefined,
   stored: StoredSession | undefined,
   step: Step<Session, unknown>,
   ledger: Ledger,
 ): readonly Write[] {
-  const { store, vault, tenant, protocol, clock } = options;
   if (key === undefined || step.next === "keep") return [];
   if (step.next === undefined) return stored === undefined ? [] : [store.sessions.remove(stored)];
   const envelope: Envelope<Session> = {
     session: step.next.session,
     ...(step.run?.outcome === "waiting"
-      ? { ledger: { run: ledger.recorder.finish("waiting", step.run.reason), salt: Buffer.from(ledger.salt).toString("base64") } }
+      ? {
+          ledger: {
+            run: ledger.recorder.finish("waiting", step.run.reason),
+            salt: Buffer.from(ledger.salt).toString("base64"),
+          },
+        }
       : {}),
   };
   const data = vault.seal(purposeOf(tenant, protocol, key), utf8(JSON.stringify(envelope)));
   const next = { data, expires: step.next.expires };
-  return [stored === undefined ? store.sessions.create({ tenant, protocol, key, ...next }, clock.now()) : store.sessions.save(stored, next)];
+  return [
+    stored === undefined
+      ? store.sessions.create({ tenant, protocol, key, ...next }, clock.now())
+      : store.sessions.save(stored, next),
+  ];
 }
 
 function runWrites(
-  { store, tenant, protocol, clock }: Pick<HostOptions<never, never, never>, "store" | "tenant" | "protocol" | "clock">,
+  { store, tenant, protocol, clock }: Surroundings,
   state: RunState | undefined,
   { recorder }: Ledger,
 ): readonly Write[] {
@@ -140,10 +163,28 @@ function runWrites(
   const run = recorder.finish(state.outcome, state.reason);
   const device = state.device === undefined ? {} : { device: state.device };
   const { id, variant, started, ended, outcome, reason } = run;
-  const stored = { tenant, id, protocol, variant, label: state.label, started, outcome, reason, ...device, ...(ended === undefined ? {} : { ended }) };
+  const stored = {
+    tenant,
+    id,
+    protocol,
+    variant,
+    label: state.label,
+    started,
+    outcome,
+    reason,
+    ...device,
+    ...(ended === undefined ? {} : { ended }),
+  };
   return [
     store.runs.save({ ...stored, run: utf8(JSON.stringify(run)) }),
-    store.audit.append({ tenant, at: clock.now(), actor: protocol, action: outcome, subject: state.label, detail: { run: id, reason, variant, ...device } }),
+    store.audit.append({
+      tenant,
+      at: clock.now(),
+      actor: protocol,
+      action: outcome,
+      subject: state.label,
+      detail: { run: id, reason, variant, ...device },
+    }),
   ];
 }
 

@@ -5,6 +5,7 @@ import type { Randomness } from "../core/randomness.ts";
 import { decodePem } from "../encoding/pem.ts";
 import { type Certificate, parseCertificate } from "../pki/certificate.ts";
 import { formatName } from "../pki/name.ts";
+import { basicConstraintsOf } from "../pki/standard-extensions.ts";
 import type { Trust } from "../protocols/ports.ts";
 import { each } from "../store/paging.ts";
 import type { Anchor } from "../store/records.ts";
@@ -20,16 +21,34 @@ export async function addAnchor(
   randomness: Randomness,
 ): Promise<Anchor> {
   const { tenant, name, pem } = anchor;
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(name)) throw new ServiceError("invalid", "an anchor's name has 1 to 64 letters, digits, dots, dashes or underscores");
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(name))
+    throw new ServiceError("invalid", "an anchor's name has 1 to 64 letters, digits, dots, dashes or underscores");
   const certificate = certificateIn(pem);
-  if (certificate.extensions.basicConstraints?.ca !== true) {
-    throw new ServiceError("invalid", `${formatName(certificate.subject)} is not a CA certificate; register the manufacturer's CA, not a device's certificate`);
+  if (basicConstraintsOf(certificate.extensions)?.cA !== true) {
+    throw new ServiceError(
+      "invalid",
+      `${formatName(certificate.subject)} is not a CA certificate; register the manufacturer's CA, not a device's certificate`,
+    );
   }
   const now = clock.now();
-  const record: Anchor = { tenant, id: hex(randomness.bytes(6)), name, purpose: "manufacturer", certificate: certificate.raw, added: now };
+  const record: Anchor = {
+    tenant,
+    id: hex(randomness.bytes(6)),
+    name,
+    purpose: "manufacturer",
+    certificate: certificate.raw,
+    added: now,
+  };
   await store.commit([
     store.policy.addAnchor(record),
-    store.audit.append({ tenant, at: now, actor, action: "trust-add", subject: name, detail: { anchor: record.id, subject: formatName(certificate.subject) } }),
+    store.audit.append({
+      tenant,
+      at: now,
+      actor,
+      action: "trust-add",
+      subject: name,
+      detail: { anchor: record.id, subject: formatName(certificate.subject) },
+    }),
   ]);
   return record;
 }
@@ -54,7 +73,11 @@ function certificateIn(pem: string): Certificate {
   try {
     const certificates = decodePem(pem).filter(({ label }) => label === "CERTIFICATE");
     const [only] = certificates;
-    if (only === undefined || certificates.length !== 1) throw new ServiceError("invalid", `the file holds ${certificates.length} certificates; register one anchor at a time`);
+    if (only === undefined || certificates.length !== 1)
+      throw new ServiceError(
+        "invalid",
+        `the file holds ${certificates.length} certificates; register one anchor at a time`,
+      );
     return parseCertificate(only.bytes);
   } catch (error) {
     if (error instanceof ServiceError) throw error;

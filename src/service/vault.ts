@@ -28,7 +28,10 @@ function readKey(path: string): KeyObject | undefined {
   try {
     const mode = statSync(path).mode & 0o077;
     if (mode !== 0) {
-      throw new ServiceError("key-file-open-to-others", `the key file ${path} can be read by other users; run: chmod 600 ${path}`);
+      throw new ServiceError(
+        "key-file-open-to-others",
+        `the key file ${path} can be read by other users; run: chmod 600 ${path}`,
+      );
     }
     bytes = readFileSync(path);
   } catch (error) {
@@ -36,7 +39,10 @@ function readKey(path: string): KeyObject | undefined {
     throw error;
   }
   if (bytes.length !== keyLength) {
-    throw new ServiceError("key-file-broken", `the key file ${path} does not hold ${keyLength} bytes; restore it from a backup, without it the stored keys cannot be opened`);
+    throw new ServiceError(
+      "key-file-broken",
+      `the key file ${path} does not hold ${keyLength} bytes; restore it from a backup, without it the stored keys cannot be opened`,
+    );
   }
   return createSecretKey(bytes);
 }

@@ -4,8 +4,8 @@ import type { Peer } from "../../core/link.ts";
 import { matchesPattern } from "../../core/pattern.ts";
 import { sha256 } from "../../crypto/mac.ts";
 import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
-import { attribute, sameName } from "../../pki/name.ts";
-import { oids } from "../../pki/oids.ts";
+import { attribute, equalNames } from "../../pki/name.ts";
+import { attributeTypes } from "../../pki/oids.ts";
 import { validatePath } from "../../pki/path.ts";
 import type { CredentialKind, Ports } from "../ports.ts";
 import { type EstRefusal, EstRefused } from "./errors.ts";
@@ -35,13 +35,21 @@ export interface Client {
 export async function authenticate(request: EnrollRequest, peer: Peer, ports: Ports): Promise<Client> {
   const { credentials } = request;
   const host = peer.address.replace(/:\d+$/, "");
-  const byPassword = credentials === undefined ? undefined : await ports.credentials.verifyPassword(credentials.user, credentials.password, host);
+  const byPassword =
+    credentials === undefined
+      ? undefined
+      : await ports.credentials.verifyPassword(credentials.user, credentials.password, host);
   if (credentials !== undefined && byPassword === undefined) {
     throw new EstRefused("credentials-wrong", "the user does not exist or the password is wrong");
   }
   if (peer.chain.length > 0) return byCertificate(peer, ports);
   if (byPassword !== undefined && credentials !== undefined) {
-    return { ...nobody, credential: "password", mayName: (name) => matchesPattern(byPassword.devices, name), user: credentials.user };
+    return {
+      ...nobody,
+      credential: "password",
+      mayName: (name) => matchesPattern(byPassword.devices, name),
+      user: credentials.user,
+    };
   }
   return { ...nobody, credential: "anonymous", mayName: () => true };
 }
@@ -63,7 +71,8 @@ async function byCertificate(peer: Peer, ports: Ports): Promise<Client> {
   const leaf = chain[0] as Certificate;
   const authorities = await ports.issuer.authorities();
   // The two sets of anchors are kept apart: what a manufacturer signed is never taken for one of our own certificates.
-  if (authorities.some((authority) => sameName(authority.subject, leaf.issuer))) return ldevid(leaf, authorities, ports);
+  if (authorities.some((authority) => equalNames(authority.subject, leaf.issuer)))
+    return ldevid(leaf, authorities, ports);
   return idevid(chain, ports);
 }
 
@@ -71,13 +80,14 @@ async function ldevid(leaf: Certificate, authorities: readonly Certificate[], po
   const verified = validate([leaf, ...authorities.slice(1)], authorities.slice(0, 1), "tls-client", ports);
   const status = await ports.issuer.status(leaf);
   if (status === "revoked") throw new EstRefused("certificate-revoked", "the certificate was revoked");
-  if (status === "unknown") throw new EstRefused("certificate-unknown", "the certificate bears our authority's name but is not in the store");
-  const name = attribute(leaf.subject, oids.commonName);
+  if (status === "unknown")
+    throw new EstRefused("certificate-unknown", "the certificate bears our authority's name but is not in the store");
+  const name = attribute(leaf.subject, attributeTypes.commonName);
   return {
     ...nobody,
     credential: "ldevid",
     name,
-    mayName: (asked) => asked === name || asked === attribute(leaf.subject, oids.serialNumber),
+    mayName: (asked) => asked === name || asked === attribute(leaf.subject, attributeTypes.serialNumber),
     certificate: leaf,
     signaturesVerified: verified,
   };
@@ -89,13 +99,16 @@ async function idevid(chain: readonly Certificate[], ports: Ports): Promise<Clie
   const anchors = manufacturers.map((manufacturer) => manufacturer.certificate);
   const { anchor, signaturesVerified } = validateFully(chain, anchors, "idevid", ports);
   const issuer = manufacturers.find((manufacturer) => manufacturer.certificate === anchor);
-  const serial = attribute(leaf.subject, oids.serialNumber);
-  const name = serial ?? attribute(leaf.subject, oids.commonName);
+  const serial = attribute(leaf.subject, attributeTypes.serialNumber);
+  const name = serial ?? attribute(leaf.subject, attributeTypes.commonName);
   if (name === undefined) {
     // IEEE 802.1AR 8.6: the subject of an IDevID holds a serialNumber; without a name it identifies no device.
-    throw new EstRefused("certificate-malformed", "the manufacturer's certificate has neither a serialNumber nor a common name");
+    throw new EstRefused(
+      "certificate-malformed",
+      "the manufacturer's certificate has neither a serialNumber nor a common name",
+    );
   }
-  const commonName = attribute(leaf.subject, oids.commonName);
+  const commonName = attribute(leaf.subject, attributeTypes.commonName);
   return {
     ...nobody,
     credential: "idevid",
@@ -108,11 +121,21 @@ async function idevid(chain: readonly Certificate[], ports: Ports): Promise<Clie
   };
 }
 
-function validate(chain: readonly Certificate[], anchors: readonly Certificate[], purpose: "idevid" | "tls-client", ports: Ports): number {
+function validate(
+  chain: readonly Certificate[],
+  anchors: readonly Certificate[],
+  purpose: "idevid" | "tls-client",
+  ports: Ports,
+): number {
   return validateFully(chain, anchors, purpose, ports).signaturesVerified;
 }
 
-function validateFully(chain: readonly Certificate[], anchors: readonly Certificate[], purpose: "idevid" | "tls-client", ports: Ports) {
+function validateFully(
+  chain: readonly Certificate[],
+  anchors: readonly Certificate[],
+  purpose: "idevid" | "tls-client",
+  ports: Ports,
+) {
   try {
     return validatePath({ chain, anchors, at: ports.clock.now(), purpose });
   } catch (cause) {

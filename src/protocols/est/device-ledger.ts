@@ -8,7 +8,16 @@ import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts"
 import type { DeviceKey } from "../ports.ts";
 import { serialOf } from "./accept.ts";
 import type { EstDeviceEnv, EstDeviceSettings } from "./device.ts";
-import { carriedByHandshake, carriedByRequest, estServerPlayer, known, note, recordFrame, recordHandshake, variantOf } from "./record.ts";
+import {
+  carriedByHandshake,
+  carriedByRequest,
+  estServerPlayer,
+  known,
+  note,
+  recordFrame,
+  recordHandshake,
+  variantOf,
+} from "./record.ts";
 
 /** The device's end of the ledger: begins with its first association, ends with a certificate or a failure. */
 export class DeviceLedger {
@@ -64,7 +73,14 @@ export class DeviceLedger {
     const run = this.#run;
     if (run === undefined) return;
     run.phase("deliver");
-    if (generated) run.operation({ operation: "keygen", algorithm: key.kind, role: "device", purpose: "new key", evidence: "counted" });
+    if (generated)
+      run.operation({
+        operation: "keygen",
+        algorithm: key.kind,
+        role: "device",
+        purpose: "new key",
+        evidence: "counted",
+      });
     note(run, "derive", known.key, "device");
     note(run, "derive", known.publicKey, "device", key.signer.publicKey);
   }
@@ -87,7 +103,13 @@ export class DeviceLedger {
   requested(operation: string, request: HttpRequest, peer: Peer, key: DeviceKey): void {
     const run = this.#run;
     if (run === undefined) return;
-    run.operation({ operation: "sign", algorithm: key.kind, role: "device", purpose: "proof of possession", evidence: "counted" });
+    run.operation({
+      operation: "sign",
+      algorithm: key.kind,
+      role: "device",
+      purpose: "proof of possession",
+      evidence: "counted",
+    });
     const { credentials } = this.#settings;
     const carries = carriedByRequest(credentials === undefined ? {} : { credentials }, this.#credential());
     recordFrame(run, operation, "request", peer, request.body.length, { carries, repeated: this.#pendings > 0 });
@@ -96,14 +118,21 @@ export class DeviceLedger {
   pending(operation: string, answer: HttpResponse, peer: Peer, retryAfter: number): void {
     this.#pendings += 1;
     // One line tells that it waited; the server does not record each time that it was asked again either.
-    if (this.#run !== undefined && this.#pendings === 1) recordFrame(this.#run, operation, "pending", peer, answer.body.length, { decoded: { retryAfter } });
+    if (this.#run !== undefined && this.#pendings === 1)
+      recordFrame(this.#run, operation, "pending", peer, answer.body.length, { decoded: { retryAfter } });
   }
 
   certified(operation: string, answer: HttpResponse, peer: Peer, certificate: Certificate): void {
     const run = this.#run;
     if (run === undefined) return;
     recordFrame(run, operation, "response", peer, answer.body.length, { carries: [known.certificate.fact] });
-    run.operation({ operation: "verify", algorithm: "certificate", role: "device", purpose: "issued certificate", evidence: "counted" });
+    run.operation({
+      operation: "verify",
+      algorithm: "certificate",
+      role: "device",
+      purpose: "issued certificate",
+      evidence: "counted",
+    });
     note(run, "learn", known.certificate, "device", certificate.raw);
   }
 

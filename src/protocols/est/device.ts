@@ -82,7 +82,11 @@ export interface EnrolledCredential {
  * wait, certificate. The key is stored before it is certified, so a device that was switched off goes on with the same
  * request. Throws EstFailed, or the transport's error; what the device had before stays untouched.
  */
-export async function enroll(operation: "simpleenroll" | "simplereenroll", settings: EstDeviceSettings, env: EstDeviceEnv): Promise<EnrolledCredential> {
+export async function enroll(
+  operation: "simpleenroll" | "simplereenroll",
+  settings: EstDeviceSettings,
+  env: EstDeviceEnv,
+): Promise<EnrolledCredential> {
   checkSettings(operation, settings);
   const ledger = new DeviceLedger(operation, settings, env);
   try {
@@ -112,7 +116,8 @@ async function exchange(
     let csr: Uint8Array | undefined;
     for (;;) {
       // 4.2.3: the same request is repeated; only one that is bound to its association has to be made again.
-      if (csr === undefined || settings.binding === "auto") csr = await certificationRequest(settings, key, connection.peer);
+      if (csr === undefined || settings.binding === "auto")
+        csr = await certificationRequest(settings, key, connection.peer);
       const request = encodeRequest(operation, server.label, csr, settings.credentials);
       ledger.requested(operation, request, connection.peer, key);
       const answer = await connection.request(request, env.signal);
@@ -144,16 +149,26 @@ async function exchange(
 }
 
 function checkSettings(operation: string, { server, identity }: EstDeviceSettings): void {
-  if (server.anchors.length === 0) throw new EstFailed("anchor-missing", "no trust anchor was given; get the CA certificate of the server's operator (there: hatchery ca export) and pass it");
+  if (server.anchors.length === 0)
+    throw new EstFailed(
+      "anchor-missing",
+      "no trust anchor was given; get the CA certificate of the server's operator (there: hatchery ca export) and pass it",
+    );
   if (server.label !== undefined && (!labelPattern.test(server.label) || operationNames.has(server.label))) {
-    throw new EstFailed("url-malformed", `${server.label} cannot be a label: it is one path segment and not the name of an operation (RFC 7030 3.2.2)`);
+    throw new EstFailed(
+      "url-malformed",
+      `${server.label} cannot be a label: it is one path segment and not the name of an operation (RFC 7030 3.2.2)`,
+    );
   }
   if (operation === "simplereenroll" && identity?.credential !== "ldevid") {
     throw new EstFailed("nothing-to-renew", "a renewal needs the certificate that is to be renewed, and its key");
   }
 }
 
-function dial({ server, identity }: EstDeviceSettings, env: EstDeviceEnv): Promise<Connection<HttpRequest, HttpResponse>> {
+function dial(
+  { server, identity }: EstDeviceSettings,
+  env: EstDeviceEnv,
+): Promise<Connection<HttpRequest, HttpResponse>> {
   const { host, port, anchors } = server;
   return env.dial({ host, port, anchors, ...(identity === undefined ? {} : { identity }) }, env.signal);
 }
@@ -188,9 +203,17 @@ async function requestAuthorities(
   return authorities;
 }
 
-async function certificationRequest({ subject, identity, binding }: EstDeviceSettings, key: DeviceKey, peer: Peer): Promise<Uint8Array> {
+async function certificationRequest(
+  { subject, identity, binding }: EstDeviceSettings,
+  key: DeviceKey,
+  peer: Peer,
+): Promise<Uint8Array> {
   const names = identity?.credential === "ldevid" ? namesToRenew(identity.chain) : { subject, extensions: [] };
-  return buildCertificationRequest({ ...names, signer: key.signer, ...(binding === "auto" ? { challengePassword: challengePassword(peer) } : {}) });
+  return buildCertificationRequest({
+    ...names,
+    signer: key.signer,
+    ...(binding === "auto" ? { challengePassword: challengePassword(peer) } : {}),
+  });
 }
 
 function waitedTooLong(run: string | undefined, retryAfter: number): EstFailed {

@@ -57,7 +57,9 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "csr-malformed": malformed("The body is not a well-formed PKCS #10 request in DER."),
   "csr-signature": malformed("The request's signature does not verify with its own public key."),
   "key-weak": malformed("The public key is too weak; use P-256, P-384, P-521, Ed25519 or RSA of at least 2048 bits."),
-  "key-unsupported": malformed("The public key is of a kind that is not supported here; use a named curve, Ed25519 or RSA."),
+  "key-unsupported": malformed(
+    "The public key is of a kind that is not supported here; use a named curve, Ed25519 or RSA.",
+  ),
   "credentials-missing": unauthorized,
   "credentials-malformed": unauthorized,
   "credentials-wrong": unauthorized,
@@ -67,9 +69,17 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "certificate-not-yet-valid": unauthorized,
   "certificate-revoked": unauthorized,
   // RFC 7030 3.5: a refusal should say that linking is what failed.
-  "binding-malformed": { ...unauthorized, text: "challengePassword must hold the channel binding of this TLS connection (RFC 7030 3.5)." },
-  "binding-wrong": { ...unauthorized, text: "challengePassword must hold the channel binding of this TLS connection (RFC 7030 3.5)." },
-  "idevid-on-reenroll": forbidden("Re-enrolment needs the certificate to be renewed; a manufacturer's certificate enrols with simpleenroll."),
+  "binding-malformed": {
+    ...unauthorized,
+    text: "challengePassword must hold the channel binding of this TLS connection (RFC 7030 3.5).",
+  },
+  "binding-wrong": {
+    ...unauthorized,
+    text: "challengePassword must hold the channel binding of this TLS connection (RFC 7030 3.5).",
+  },
+  "idevid-on-reenroll": forbidden(
+    "Re-enrolment needs the certificate to be renewed; a manufacturer's certificate enrols with simpleenroll.",
+  ),
   "name-not-the-client": forbidden("The request names a subject or an alternative name that is not this client's."),
   "name-missing": malformed("The request names no device: put the device's name into the common name of its subject."),
   "not-allowed": forbidden("This device may not be enrolled here."),

@@ -1,5 +1,11 @@
 import { fromBase64, textOf, utf8 } from "../../core/bytes.ts";
-import { fieldValues, type Headers, type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
+import {
+  fieldValues,
+  type Headers,
+  type HttpRequest,
+  type HttpResponse,
+  singleField,
+} from "../../transport/http/message.ts";
 import {
   errorHeader,
   labelPattern,
@@ -18,11 +24,11 @@ import {
   type BasicCredentials,
   decodeCertificates,
   decodeRequestBody,
-  encodeCertificates,
-  encodeRequestBody,
   type EstReply,
   type EstRequest,
   type EstResponse,
+  encodeCertificates,
+  encodeRequestBody,
 } from "./messages.ts";
 
 /** A row of the server's routes: where an operation lives and how many bytes it takes. */
@@ -55,7 +61,13 @@ export function decodeRequest(operation: Operation, label: string | undefined, r
     requireMediaType(request.headers, mediaTypes.request);
     const csr = decodeRequestBody(request.body);
     const credentials = decodeAuthorization(singleField(request.headers, "authorization"));
-    return { kind: operation, label, csr, bytes: request.body.length, ...(credentials === undefined ? {} : { credentials }) };
+    return {
+      kind: operation,
+      label,
+      csr,
+      bytes: request.body.length,
+      ...(credentials === undefined ? {} : { credentials }),
+    };
   } catch (error) {
     if (!(error instanceof EstRefused)) throw error;
     return { kind: "malformed", label, operation, refusal: error, bytes: request.body.length };
@@ -125,12 +137,18 @@ export function decodeResponse(operation: Operation, response: HttpResponse, now
   if (response.status === 200) {
     const type = mediaTypeOf(singleField(response.headers, "content-type"));
     if (type.name !== mediaTypes.certsOnly) {
-      throw new EstFailed("response-media-type", `the server answered ${operation} with ${type.name || "no media type"} instead of ${mediaTypes.certsOnly}`);
+      throw new EstFailed(
+        "response-media-type",
+        `the server answered ${operation} with ${type.name || "no media type"} instead of ${mediaTypes.certsOnly}`,
+      );
     }
     // RFC 7030 4.2.3: a failure may come as pkcs7-mime too, and must not be taken for a certificate.
     const smime = type.parameters.get("smime-type");
     if (smime !== undefined && smime.toLowerCase() !== "certs-only") {
-      throw new EstFailed("response-media-type", `the server answered ${operation} with smime-type ${smime} instead of certs-only`);
+      throw new EstFailed(
+        "response-media-type",
+        `the server answered ${operation} with smime-type ${smime} instead of certs-only`,
+      );
     }
     return { kind: "certificates", certificates: decodeCertificates(response.body) };
   }
@@ -141,19 +159,39 @@ export function decodeResponse(operation: Operation, response: HttpResponse, now
   const run = singleField(response.headers, runHeader);
   const details = { status: response.status, ...(run === undefined ? {} : { run }) };
   if (response.status >= 300 && response.status < 400) {
-    throw new EstFailed("redirected", `the server answers ${operation} with a redirect (${response.status}), which is not followed`, { details });
+    throw new EstFailed(
+      "redirected",
+      `the server answers ${operation} with a redirect (${response.status}), which is not followed`,
+      { details },
+    );
   }
   if (response.status >= 400) {
-    throw new EstFailed("server-refused", `the server refused ${operation} with ${response.status}${said === "" ? "" : `: ${said}`}`, { details });
+    throw new EstFailed(
+      "server-refused",
+      `the server refused ${operation} with ${response.status}${said === "" ? "" : `: ${said}`}`,
+      { details },
+    );
   }
-  throw new EstFailed("status-unexpected", `the server answered ${operation} with the unexpected status ${response.status}`, { details });
+  throw new EstFailed(
+    "status-unexpected",
+    `the server answered ${operation} with the unexpected status ${response.status}`,
+    { details },
+  );
 }
 
 /** Seconds to wait: delay-seconds or an HTTP-date (RFC 9110 10.2.3), between 1 and the most that is accepted. */
 function retryAfterOf(value: string | undefined, now: number): number {
-  if (value === undefined) throw new EstFailed("retry-after-missing", "the server answered 202 without Retry-After, which RFC 7030 4.2.3 demands");
+  if (value === undefined)
+    throw new EstFailed(
+      "retry-after-missing",
+      "the server answered 202 without Retry-After, which RFC 7030 4.2.3 demands",
+    );
   const seconds = /^\d{1,9}$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - now) / 1000);
-  if (Number.isNaN(seconds)) throw new EstFailed("retry-after-missing", "the server answered 202 with a Retry-After that is neither seconds nor a date");
+  if (Number.isNaN(seconds))
+    throw new EstFailed(
+      "retry-after-missing",
+      "the server answered 202 with a Retry-After that is neither seconds nor a date",
+    );
   return Math.min(Math.max(seconds, 1), mostRetryAfter);
 }
 
@@ -185,7 +223,10 @@ function requireMediaType(headers: Headers, wanted: string): void {
 }
 
 /** RFC 9110 8.3.1: type and subtype compare without case, parameters come in any order. */
-function mediaTypeOf(value: string | undefined): { readonly name: string; readonly parameters: ReadonlyMap<string, string> } {
+function mediaTypeOf(value: string | undefined): {
+  readonly name: string;
+  readonly parameters: ReadonlyMap<string, string>;
+} {
   const [name = "", ...rest] = (value ?? "").split(";");
   const parameters = new Map<string, string>();
   for (const part of rest) {
@@ -197,7 +238,8 @@ function mediaTypeOf(value: string | undefined): { readonly name: string; readon
 
 function refuseDoubled(headers: Headers, names: readonly string[]): void {
   for (const name of names) {
-    if (fieldValues(headers, name).length > 1) throw new EstRefused("header-doubled", `the field ${name} occurs more than once`);
+    if (fieldValues(headers, name).length > 1)
+      throw new EstRefused("header-doubled", `the field ${name} occurs more than once`);
   }
 }
 
@@ -208,12 +250,19 @@ function formFor(form: Base64Form, userAgent: string | undefined): "line" | "wra
 }
 
 function text(status: number, sentence: string, headers: Headers): HttpResponse {
-  return { status, headers: [["Content-Type", mediaTypes.text], ["Cache-Control", "no-store"], ...headers], body: utf8(`${sentence}\n`) };
+  return {
+    status,
+    headers: [["Content-Type", mediaTypes.text], ["Cache-Control", "no-store"], ...headers],
+    body: utf8(`${sentence}\n`),
+  };
 }
 
 /** What a server said, for an error message: one line of printable ASCII. */
 function printable(body: Uint8Array): string {
-  return Buffer.from(body.subarray(0, 300)).toString("latin1").replace(/[^\x20-\x7e]+/g, " ").trim();
+  return Buffer.from(body.subarray(0, 300))
+    .toString("latin1")
+    .replace(/[^\x20-\x7e]+/g, " ")
+    .trim();
 }
 
 function route(operation: Operation, method: "GET" | "POST", bodyLimit: number): EstRoute {

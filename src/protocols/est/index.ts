@@ -9,7 +9,15 @@ export {
   enroll,
 } from "./device.ts";
 export { type EstDeviceFailure, EstFailed, type EstRefusal, EstRefused, refusals } from "./errors.ts";
-export { type Base64Form, decodeRequest, decodeResponse, type EstRoute, encodeReply, encodeRequest, routes } from "./http.ts";
+export {
+  type Base64Form,
+  decodeRequest,
+  decodeResponse,
+  type EstRoute,
+  encodeReply,
+  encodeRequest,
+  routes,
+} from "./http.ts";
 export type { BasicCredentials, EnrollRequest, EstReply, EstRequest, EstResponse } from "./messages.ts";
 export { type EstSession, estServer } from "./server.ts";
 export { estSurvey } from "./survey.ts";

@@ -23,7 +23,10 @@ export function challengePassword(peer: Peer): string {
 export function verifyBinding(presented: string, peer: Peer): void {
   const expected = challengePassword(peer);
   if (presented.length !== expected.length) {
-    throw new EstRefused("binding-malformed", `challengePassword has ${presented.length} characters, a ${bindingType(peer)} binding has ${expected.length}`);
+    throw new EstRefused(
+      "binding-malformed",
+      `challengePassword has ${presented.length} characters, a ${bindingType(peer)} binding has ${expected.length}`,
+    );
   }
   if (!equalSecret(utf8(presented), utf8(expected))) {
     throw new EstRefused("binding-wrong", `challengePassword is not the ${bindingType(peer)} of this connection`);

@@ -1,8 +1,8 @@
+import { codeOf, messageOf } from "../../core/errors.ts";
 import { decodeWireBase64, encodeWireBase64 } from "../../encoding/base64.ts";
 import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
 import { decodeCertsOnly, encodeCertsOnly } from "../../pki/cms.ts";
 import { type CertificationRequest, parseCertificationRequest } from "../../pki/csr.ts";
-import { codeOf, messageOf } from "../../core/errors.ts";
 import { EstFailed, type EstRefusal, EstRefused } from "./errors.ts";
 
 /** HTTP Basic credentials (RFC 7617), as far as they could be read. */
@@ -20,7 +20,12 @@ export type EstRequest =
   | (RequestBase & { readonly kind: "cacerts" })
   | EnrollRequest
   /** Could not be decoded: refused with this code, but it still belongs to a run. */
-  | (RequestBase & { readonly kind: "malformed"; readonly operation: string; readonly refusal: EstRefused; readonly bytes: number });
+  | (RequestBase & {
+      readonly kind: "malformed";
+      readonly operation: string;
+      readonly refusal: EstRefused;
+      readonly bytes: number;
+    });
 
 export interface EnrollRequest extends RequestBase {
   readonly kind: "simpleenroll" | "simplereenroll";
@@ -42,7 +47,7 @@ export type EstResponse =
   | { readonly kind: "certificates"; readonly certificates: readonly Certificate[] }
   | { readonly kind: "pending"; readonly retryAfter: number };
 
-/** The PKCS #10 request in the body of simpleenroll; throws EstRefused. Its signature is not checked here. */
+/** The PKCS #10 request in the body of simpleenroll; throws EstRefused. Its key is checked, its signature is not. */
 export function decodeRequestBody(body: Uint8Array): CertificationRequest {
   if (body.length === 0) throw new EstRefused("body-missing", "the body is empty");
   let der: Uint8Array;
@@ -52,9 +57,12 @@ export function decodeRequestBody(body: Uint8Array): CertificationRequest {
     throw new EstRefused(codeOf(error) === "pem-armour" ? "pem-armour" : "base64", messageOf(error), { cause: error });
   }
   try {
-    return parseCertificationRequest(der);
+    const request = parseCertificationRequest(der);
+    // The key is parsed when it is first asked for.
+    void request.publicKey;
+    return request;
   } catch (error) {
-    throw new EstRefused("csr-malformed", messageOf(error), { cause: error });
+    throw new EstRefused(keyRefusals[codeOf(error)] ?? "csr-malformed", messageOf(error), { cause: error });
   }
 }
 
@@ -73,6 +81,13 @@ export function decodeCertificates(body: Uint8Array): readonly Certificate[] {
   try {
     return decodeCertsOnly(decodeWireBase64(body)).map((der) => parseCertificate(der));
   } catch (error) {
-    throw new EstFailed("response-malformed", `the server's answer is not a certs-only message: ${messageOf(error)}`, { cause: error });
+    throw new EstFailed("response-malformed", `the server's answer is not a certs-only message: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
+
+const keyRefusals: { readonly [code: string]: EstRefusal } = {
+  "weak-key": "key-weak",
+  "unsupported-key": "key-unsupported",
+};

@@ -15,19 +15,49 @@ type Attributes = Pick<FactEvent, "fact" | "factKind" | "crypto" | "provenance">
 
 export const known = {
   idevid: { fact: "est.device.idevid", factKind: "cert.idevid", crypto: "certificate", provenance: "manufactured" },
-  idevidKey: { fact: "est.device.idevid-key", factKind: "key.private", crypto: "asym-private", provenance: "manufactured" },
+  idevidKey: {
+    fact: "est.device.idevid-key",
+    factKind: "key.private",
+    crypto: "asym-private",
+    provenance: "manufactured",
+  },
   serial: { fact: "est.device.serial", factKind: "id.serial", crypto: "none", provenance: "manufactured" },
   account: { fact: "est.device.account", factKind: "id.account", crypto: "none", provenance: "configured" },
   password: { fact: "est.device.password", factKind: "sec.password", crypto: "password", provenance: "configured" },
-  previous: { fact: "est.device.previous-certificate", factKind: "cert.ldevid", crypto: "certificate", provenance: "received" },
-  previousKey: { fact: "est.device.previous-key", factKind: "key.private", crypto: "asym-private", provenance: "generated-on-device" },
+  previous: {
+    fact: "est.device.previous-certificate",
+    factKind: "cert.ldevid",
+    crypto: "certificate",
+    provenance: "received",
+  },
+  previousKey: {
+    fact: "est.device.previous-key",
+    factKind: "key.private",
+    crypto: "asym-private",
+    provenance: "generated-on-device",
+  },
   uri: { fact: "est.server.uri", factKind: "loc.server-uri", crypto: "none", provenance: "configured" },
   anchor: { fact: "est.ca.anchor", factKind: "ta.server", crypto: "certificate", provenance: "configured" },
-  manufacturerAnchor: { fact: "est.manufacturer.anchor", factKind: "ta.manufacturer", crypto: "certificate", provenance: "configured" },
+  manufacturerAnchor: {
+    fact: "est.manufacturer.anchor",
+    factKind: "ta.manufacturer",
+    crypto: "certificate",
+    provenance: "configured",
+  },
   domainAnchor: { fact: "est.ca.certificates", factKind: "ta.domain", crypto: "certificate", provenance: "received" },
   key: { fact: "est.device.key", factKind: "key.private", crypto: "asym-private", provenance: "generated-on-device" },
-  publicKey: { fact: "est.device.public-key", factKind: "key.public.raw", crypto: "asym-public", provenance: "generated-on-device" },
-  certificate: { fact: "est.device.certificate", factKind: "cert.ldevid", crypto: "certificate", provenance: "received" },
+  publicKey: {
+    fact: "est.device.public-key",
+    factKind: "key.public.raw",
+    crypto: "asym-public",
+    provenance: "generated-on-device",
+  },
+  certificate: {
+    fact: "est.device.certificate",
+    factKind: "cert.ldevid",
+    crypto: "certificate",
+    provenance: "received",
+  },
 } as const satisfies Readonly<Record<string, Attributes>>;
 
 /** Frame names that no message of EST has: the TLS handshake, as far as EST depends on it. */
@@ -51,16 +81,37 @@ export function infer(run: RunRecorder, operation: FactEvent["operation"], attri
 }
 
 /** Who showed which certificate in the TLS handshake, and under what protection. */
-export function recordHandshake(run: RunRecorder, peer: Peer, by: "device" | "coordinator", clientChain: readonly Uint8Array[], clientCarries: readonly string[]): void {
+export function recordHandshake(
+  run: RunRecorder,
+  peer: Peer,
+  by: "device" | "coordinator",
+  clientChain: readonly Uint8Array[],
+  clientCarries: readonly string[],
+): void {
   run.phase("trust");
   const version = peer.security?.version ?? "none";
   // RFC 8446 4.4.2 encrypts certificates, RFC 5246 7.4.2 does not.
   const common = { channel: "ip.site", protection: version === "TLSv1.3" ? "encrypted" : "none" } as const;
   const serverBytes = by === "device" ? { bytes: total(peer.chain) } : {};
-  run.frame({ ...common, ...serverBytes, from: "coordinator", to: "device", name: tlsServer, decoded: { version, cipherSuite: peer.security?.cipherSuite ?? "none" } });
+  run.frame({
+    ...common,
+    ...serverBytes,
+    from: "coordinator",
+    to: "device",
+    name: tlsServer,
+    decoded: { version, cipherSuite: peer.security?.cipherSuite ?? "none" },
+  });
   declareHandshakeOperations(run, clientChain.length > 0);
   if (clientChain.length === 0) return;
-  run.frame({ ...common, from: "device", to: "coordinator", name: tlsClient, bytes: total(clientChain), carries: clientCarries, decoded: { certificates: clientChain.length } });
+  run.frame({
+    ...common,
+    from: "device",
+    to: "coordinator",
+    name: tlsClient,
+    bytes: total(clientChain),
+    carries: clientCarries,
+    decoded: { certificates: clientChain.length },
+  });
 }
 
 /** A request or reply, seen by either end; `part` is `request`, `response`, `pending` or `refusal`. */
@@ -88,7 +139,12 @@ export function recordFrame(
 }
 
 /** What the server learns of a client that it authenticated, and what it held before. */
-export function recordClient(run: RunRecorder, request: EnrollRequest, client: Client, authorities: readonly Certificate[]): void {
+export function recordClient(
+  run: RunRecorder,
+  request: EnrollRequest,
+  client: Client,
+  authorities: readonly Certificate[],
+): void {
   run.phase("trust");
   const root = authorities[0];
   if (root !== undefined) {
@@ -110,17 +166,32 @@ export function recordClient(run: RunRecorder, request: EnrollRequest, client: C
   if (request.credentials !== undefined) {
     note(run, "hold", known.account, "coordinator", utf8(request.credentials.user));
     note(run, "hold", known.password, "coordinator", utf8(request.credentials.password));
-    run.operation({ operation: "password-hash", algorithm: "scrypt", role: "coordinator", purpose: "HTTP Basic", evidence: "counted" });
+    run.operation({
+      operation: "password-hash",
+      algorithm: "scrypt",
+      role: "coordinator",
+      purpose: "HTTP Basic",
+      evidence: "counted",
+    });
   }
   for (let count = 0; count < client.signaturesVerified; count += 1) {
-    run.operation({ operation: "verify", algorithm: "certificate", role: "coordinator", purpose: "client certificate path", evidence: "counted" });
+    run.operation({
+      operation: "verify",
+      algorithm: "certificate",
+      role: "coordinator",
+      purpose: "client certificate path",
+      evidence: "counted",
+    });
   }
-  note(run, "learn", known.publicKey, "coordinator", request.csr.publicKey.subjectPublicKeyInfo);
+  note(run, "learn", known.publicKey, "coordinator", request.csr.subjectPublicKeyInfo);
   infer(run, "derive", known.key, "device");
 }
 
 /** Names of the facts whose value stands in an enrolment request. */
-export function carriedByRequest(request: Pick<EnrollRequest, "credentials">, credential: Client["credential"]): readonly string[] {
+export function carriedByRequest(
+  request: Pick<EnrollRequest, "credentials">,
+  credential: Client["credential"],
+): readonly string[] {
   return [
     known.publicKey.fact,
     ...(request.credentials === undefined ? [] : [known.account.fact, known.password.fact]),
@@ -137,11 +208,27 @@ export function carriedByHandshake(credential: Client["credential"]): readonly s
 /** The variant of the survey that a request with this credential runs. */
 export function variantOf(operation: string, credential: Client["credential"]): string {
   if (operation === "simplereenroll") return "est/reenroll";
-  return { idevid: "est/idevid", ldevid: "est/ldevid", password: "est/password", anonymous: "est/anonymous" }[credential];
+  return { idevid: "est/idevid", ldevid: "est/ldevid", password: "est/password", anonymous: "est/anonymous" }[
+    credential
+  ];
 }
 
-export const estServerPlayer: RoleBinding = { role: "coordinator", term: "EST server", operatedBy: "owner", locality: "site", online: "always", trusted: true };
-export const caPlayer: RoleBinding = { role: "ca", term: "EST CA", operatedBy: "owner", locality: "site", online: "always", trusted: true };
+export const estServerPlayer: RoleBinding = {
+  role: "coordinator",
+  term: "EST server",
+  operatedBy: "owner",
+  locality: "site",
+  online: "always",
+  trusted: true,
+};
+export const caPlayer: RoleBinding = {
+  role: "ca",
+  term: "EST CA",
+  operatedBy: "owner",
+  locality: "site",
+  online: "always",
+  trusted: true,
+};
 
 /** RFC 8446: what both handshakes with ECDSA certificates cost, declared because it happens inside TLS. */
 function declareHandshakeOperations(run: RunRecorder, mutual: boolean): void {

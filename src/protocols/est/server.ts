@@ -1,4 +1,5 @@
 import { base64, fromBase64, hex } from "../../core/bytes.ts";
+import { codeOf, messageOf } from "../../core/errors.ts";
 import type { Peer } from "../../core/link.ts";
 import { sha256 } from "../../crypto/mac.ts";
 import type { Decoded } from "../../knowledge/run.ts";
@@ -9,7 +10,7 @@ import { authenticate, type Client, presentedCredential } from "./authenticate.t
 import { waitingLifetime } from "./constants.ts";
 import { EstRefused, refusals } from "./errors.ts";
 import { verifyBinding } from "./keys.ts";
-import { encodeCertificates, type EnrollRequest, type EstReply, type EstRequest } from "./messages.ts";
+import { type EnrollRequest, type EstReply, type EstRequest, encodeCertificates } from "./messages.ts";
 import {
   caPlayer,
   carriedByHandshake,
@@ -53,7 +54,7 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
 
 function sessionName(request: EstRequest, peer: Peer): string | undefined {
   if (request.kind === "cacerts" || request.kind === "malformed") return undefined;
-  const key = hex(sha256(request.csr.publicKey.subjectPublicKeyInfo));
+  const key = hex(sha256(request.csr.subjectPublicKeyInfo));
   return [request.kind, request.label ?? "", presentedCredential(request, peer), key].join("|");
 }
 
@@ -67,7 +68,12 @@ async function cacerts(peer: Peer, ports: Ports): Promise<EstStep> {
   return { next: "keep", writes: [], outputs: [{ kind: "send", reply: { kind: "certificates", certificates } }] };
 }
 
-async function enroll(session: EstSession | undefined, request: EnrollRequest, peer: Peer, ports: Ports): Promise<EstStep> {
+async function enroll(
+  session: EstSession | undefined,
+  request: EnrollRequest,
+  peer: Peer,
+  ports: Ports,
+): Promise<EstStep> {
   let label = formatName(request.csr.subject) || "unnamed device";
   try {
     const client = await authenticate(request, peer, ports);
@@ -76,7 +82,11 @@ async function enroll(session: EstSession | undefined, request: EnrollRequest, p
     if (session?.kind === "granted") return repeated(session);
     ports.run.variant(variantOf(request.kind, client.credential));
     const carries = carriedByRequest(request, client.credential);
-    recordFrame(ports.run, request.kind, "request", peer, request.bytes, { carries, decoded: describe(request), repeated: session !== undefined });
+    recordFrame(ports.run, request.kind, "request", peer, request.bytes, {
+      carries,
+      decoded: describe(request),
+      repeated: session !== undefined,
+    });
     checkRequest(request, peer, ports);
     const names = certifiedNames(request, client);
     label = client.name ?? names.name;
@@ -94,9 +104,23 @@ async function enroll(session: EstSession | undefined, request: EnrollRequest, p
     if (decision.decidedBy !== undefined) {
       ports.run.user({ action: "approve-in-console", who: "administrator", channel: "backend", characters: 0 });
     }
-    if (verdict === "deny") throw new EstRefused(client.credential === "anonymous" && !decision.decidedBy ? "credentials-missing" : "not-allowed", reason);
-    return verdict === "wait" ? waiting(decision, label, request, peer, ports) : granted(decision, label, request, names, peer, ports);
+    if (verdict === "deny")
+      throw new EstRefused(
+        client.credential === "anonymous" && !decision.decidedBy ? "credentials-missing" : "not-allowed",
+        reason,
+      );
+    return verdict === "wait"
+      ? waiting(decision, label, request, peer, ports)
+      : granted(decision, label, request, names, peer, ports);
   } catch (error) {
+    if (codeOf(error) === "overloaded")
+      return refused(
+        new EstRefused("overloaded", messageOf(error), { cause: error }),
+        label,
+        request.kind,
+        peer,
+        ports,
+      );
     if (!(error instanceof EstRefused)) throw error;
     return refused(error, label, request.kind, peer, ports);
   }
@@ -105,16 +129,30 @@ async function enroll(session: EstSession | undefined, request: EnrollRequest, p
 /** What the operation demands of the client (RFC 7030 4.2.2): a renewal comes under the certificate that it renews. */
 function checkOperation(request: EnrollRequest, client: Client): void {
   if (request.kind !== "simplereenroll") return;
-  if (client.credential === "idevid") throw new EstRefused("idevid-on-reenroll", "simplereenroll came with a manufacturer's certificate");
-  if (client.certificate === undefined) throw new EstRefused("credentials-missing", "simplereenroll came without the certificate to be renewed");
+  if (client.credential === "idevid")
+    throw new EstRefused("idevid-on-reenroll", "simplereenroll came with a manufacturer's certificate");
+  if (client.certificate === undefined)
+    throw new EstRefused("credentials-missing", "simplereenroll came without the certificate to be renewed");
 }
 
 /** Channel binding (RFC 7030 3.5) and proof of possession (4.2.1). */
 function checkRequest(request: EnrollRequest, peer: Peer, ports: Ports): void {
   const { csr } = request;
   if (csr.challengePassword !== undefined) verifyBinding(csr.challengePassword, peer);
-  ports.run.operation({ operation: "verify", algorithm: csr.publicKey.kind, role: "coordinator", purpose: "proof of possession", evidence: "counted" });
-  if (!verifyProofOfPossession(csr)) throw new EstRefused("csr-signature", "the request's signature does not verify with its own key");
+  ports.run.operation({
+    operation: "verify",
+    algorithm: csr.publicKey.kind,
+    role: "coordinator",
+    purpose: "proof of possession",
+    evidence: "counted",
+  });
+  let proven: boolean;
+  try {
+    proven = verifyProofOfPossession(csr);
+  } catch (cause) {
+    throw new EstRefused("csr-signature", messageOf(cause), { cause });
+  }
+  if (!proven) throw new EstRefused("csr-signature", "the request's signature does not verify with its own key");
 }
 
 async function granted(
@@ -127,10 +165,24 @@ async function granted(
 ): Promise<EstStep> {
   const device = decision.device === undefined ? {} : { device: decision.device };
   const run = ports.run.header.id;
-  const { certificate, notAfter, writes } = await ports.issuer.issue({ ...names, ...device, profile: "device", publicKey: request.csr.publicKey.subjectPublicKeyInfo, run });
+  const { certificate, notAfter, writes } = await ports.issuer.issue({
+    ...names,
+    ...device,
+    profile: "device",
+    publicKey: request.csr.subjectPublicKeyInfo,
+    run,
+  });
   ports.run.contact(caPlayer);
-  ports.run.operation({ operation: "sign", algorithm: "certificate", role: "coordinator", purpose: "issue", evidence: "counted" });
-  recordFrame(ports.run, request.kind, "response", peer, encodeCertificates([certificate], "line").length, { carries: [known.certificate.fact] });
+  ports.run.operation({
+    operation: "sign",
+    algorithm: "certificate",
+    role: "coordinator",
+    purpose: "issue",
+    evidence: "counted",
+  });
+  recordFrame(ports.run, request.kind, "response", peer, encodeCertificates([certificate], "line").length, {
+    carries: [known.certificate.fact],
+  });
   note(ports.run, "learn", known.certificate, "coordinator", certificate);
   return {
     next: { session: { kind: "granted", certificate: base64(certificate), run }, expires: notAfter },
@@ -148,7 +200,12 @@ function waiting(decision: Decision, label: string, request: EnrollRequest, peer
     next: { session: { kind: "waiting", since: now }, expires: now + waitingLifetime },
     writes,
     outputs: [...pending(decision).outputs, { kind: "wait", reason }],
-    run: { outcome: "waiting", reason: rule, label, ...(decision.device === undefined ? {} : { device: decision.device }) },
+    run: {
+      outcome: "waiting",
+      reason: rule,
+      label,
+      ...(decision.device === undefined ? {} : { device: decision.device }),
+    },
   };
 }
 
@@ -184,7 +241,7 @@ function evidenceOf(request: EnrollRequest, client: Client, name: string, peer: 
     ...(client.serial === undefined ? {} : { serial: client.serial }),
     ...(client.issuer === undefined ? {} : { issuer: client.issuer }),
     ...(client.certificate === undefined ? {} : { certificate: hex(sha256(client.certificate.raw)) }),
-    key: hex(sha256(request.csr.publicKey.subjectPublicKeyInfo)),
+    key: hex(sha256(request.csr.subjectPublicKeyInfo)),
     subject: sessionName(request, peer) ?? "",
     address: peer.address,
     run: ports.run.header.id,
@@ -203,5 +260,13 @@ function describe(request: EnrollRequest): Decoded {
 
 /** What the decision was made on, for the ledger. */
 function shown({ credential, name, proven, serial, issuer, operation, address }: Evidence): Decoded {
-  return { operation, credential, name, proven, address, ...(serial === undefined ? {} : { serial }), ...(issuer === undefined ? {} : { issuer }) };
+  return {
+    operation,
+    credential,
+    name,
+    proven,
+    address,
+    ...(serial === undefined ? {} : { serial }),
+    ...(issuer === undefined ? {} : { issuer }),
+  };
 }

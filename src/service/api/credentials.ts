@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { codeOf } from "../../core/errors.ts";
 import { encodePem } from "../../encoding/pem.ts";
 import type { ApiApp } from "../../transport/http/api-app.ts";
-import { codeOf } from "../../core/errors.ts";
 import { ServiceError } from "../errors.ts";
 import { putEstUser } from "../est-users.ts";
 import { type ApiContext, localActor } from "./context.ts";
@@ -12,7 +12,14 @@ import { estUser, idParameters, pageOf, pageQuery, tenantParameters } from "./sc
 export function credentialRoutes(app: ApiApp, { store, clock, randomness, requireTenant }: ApiContext): void {
   app.get(
     "/api/v1/tenants/:tenant/est-users",
-    { schema: { summary: "Users of EST's HTTP authentication", params: tenantParameters, querystring: pageQuery, response: { 200: pageOf(estUser) } } },
+    {
+      schema: {
+        summary: "Users of EST's HTTP authentication",
+        params: tenantParameters,
+        querystring: pageQuery,
+        response: { 200: pageOf(estUser) },
+      },
+    },
     async ({ params, query }) => {
       requireTenant(params.tenant);
       const { items, ...rest } = await store.estUsers.list(params.tenant, withoutUndefined(query));
@@ -26,7 +33,10 @@ export function credentialRoutes(app: ApiApp, { store, clock, randomness, requir
       schema: {
         summary: "Add an EST user, or give it a new password",
         params: idParameters,
-        body: z.object({ password: z.string().max(256), devices: z.string().min(1).max(256).describe("device names that it may enrol; may hold `*`") }),
+        body: z.object({
+          password: z.string().max(256),
+          devices: z.string().min(1).max(256).describe("device names that it may enrol; may hold `*`"),
+        }),
         response: { 200: z.object({ name: z.string() }) },
       },
     },
@@ -39,16 +49,30 @@ export function credentialRoutes(app: ApiApp, { store, clock, randomness, requir
 
   app.delete(
     "/api/v1/tenants/:tenant/est-users/:id",
-    { schema: { summary: "Remove an EST user", params: idParameters, response: { 200: z.object({ name: z.string() }) } } },
+    {
+      schema: {
+        summary: "Remove an EST user",
+        params: idParameters,
+        response: { 200: z.object({ name: z.string() }) },
+      },
+    },
     async ({ params: { tenant, id: name } }) => {
       requireTenant(tenant);
       try {
         await store.commit([
           store.estUsers.remove(tenant, name),
-          store.audit.append({ tenant, at: clock.now(), actor: localActor, action: "est-user-remove", subject: name, detail: {} }),
+          store.audit.append({
+            tenant,
+            at: clock.now(),
+            actor: localActor,
+            action: "est-user-remove",
+            subject: name,
+            detail: {},
+          }),
         ]);
       } catch (cause) {
-        if (codeOf(cause) === "guard-lost") throw new ServiceError("not-found", `there is no EST user ${name}`, { cause });
+        if (codeOf(cause) === "guard-lost")
+          throw new ServiceError("not-found", `there is no EST user ${name}`, { cause });
         throw cause;
       }
       return { name };

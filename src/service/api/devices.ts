@@ -4,7 +4,16 @@ import type { ApiApp } from "../../transport/http/api-app.ts";
 import { ServiceError } from "../errors.ts";
 import { claimSerial } from "../inventory.ts";
 import { type ApiContext, localActor } from "./context.ts";
-import { certificate, device, idParameters, identity, pageOf, pageQuery, runSummary, tenantParameters } from "./schemas.ts";
+import {
+  certificate,
+  device,
+  identity,
+  idParameters,
+  pageOf,
+  pageQuery,
+  runSummary,
+  tenantParameters,
+} from "./schemas.ts";
 
 /** Inventory: list, one device with all that belongs to it, and claims. */
 export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTenant }: ApiContext): void {
@@ -14,7 +23,9 @@ export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTen
       schema: {
         summary: "Devices by name",
         params: tenantParameters,
-        querystring: pageQuery.extend({ search: z.string().max(256).optional().describe("beginning of the name or of any identity") }),
+        querystring: pageQuery.extend({
+          search: z.string().max(256).optional().describe("beginning of the name or of any identity"),
+        }),
         response: { 200: pageOf(device) },
       },
     },
@@ -31,7 +42,13 @@ export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTen
       schema: {
         summary: "One device, by id or serial number",
         params: idParameters,
-        response: { 200: device.extend({ identities: z.array(identity), certificates: z.array(certificate), runs: z.array(runSummary) }) },
+        response: {
+          200: device.extend({
+            identities: z.array(identity),
+            certificates: z.array(certificate),
+            runs: z.array(runSummary),
+          }),
+        },
       },
     },
     async ({ params: { tenant, id } }) => {
@@ -40,7 +57,8 @@ export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTen
         (await store.devices.find(tenant, id)) ??
         (await store.devices.findByIdentity(tenant, "serial", id)) ??
         (await store.devices.findByIdentity(tenant, "name", id));
-      if (found === undefined) throw new ServiceError("not-found", `there is no device ${id}; list them with: hatchery devices`);
+      if (found === undefined)
+        throw new ServiceError("not-found", `there is no device ${id}; list them with: hatchery devices`);
       const first = { limit: 100 };
       const [identities, certificates, runs] = await Promise.all([
         store.devices.identities(tenant, found.id, first),
@@ -50,7 +68,10 @@ export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTen
       return {
         ...found,
         identities: [...identities.items],
-        certificates: certificates.items.map((issued) => ({ ...issued, pem: encodePem("CERTIFICATE", issued.certificate) })),
+        certificates: certificates.items.map((issued) => ({
+          ...issued,
+          pem: encodePem("CERTIFICATE", issued.certificate),
+        })),
         runs: [...runs.items],
       };
     },
@@ -75,5 +96,7 @@ export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTen
 
 /** `exactOptionalPropertyTypes`: an absent query field is absent, not undefined. */
 export function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
 }

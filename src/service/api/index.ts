@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { codeOf, messageOf } from "../../core/errors.ts";
-import { type ApiApp, type ApiProblem, createApiApp } from "../../transport/http/api-app.ts";
+import { type ApiApp, type ApiError, createApiApp } from "../../transport/http/api-app.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceRoutes } from "./devices.ts";
@@ -8,8 +8,8 @@ import { policyRoutes } from "./policy.ts";
 import { runRoutes } from "./runs.ts";
 
 /** The API of the service: everything that the command line and the console can do, and its OpenAPI 3.1 document. */
-export async function createApi(context: ApiContext, version: string): Promise<ApiApp> {
-  const app = await createApiApp({ title: "Hatchery", version, problemOf });
+export async function createApi(context: ApiContext, onError: (error: unknown) => void): Promise<ApiApp> {
+  const app = await createApiApp({ title: "Hatchery", version: context.status().version, errorOf, onError });
 
   app.get(
     "/api/v1/status",
@@ -32,10 +32,19 @@ export async function createApi(context: ApiContext, version: string): Promise<A
     },
   );
 
-  app.delete("/api/v1/demo", { schema: { summary: "Forget the demo tenant and all that belongs to it", response: { 200: z.object({ removed: z.literal("demo") }) } } }, async () => {
-    await context.removeDemo();
-    return { removed: "demo" as const };
-  });
+  app.delete(
+    "/api/v1/demo",
+    {
+      schema: {
+        summary: "Forget the demo tenant and all that belongs to it",
+        response: { 200: z.object({ removed: z.literal("demo") }) },
+      },
+    },
+    async () => {
+      await context.removeDemo();
+      return { removed: "demo" as const };
+    },
+  );
 
   deviceRoutes(app, context);
   runRoutes(app, context);
@@ -45,10 +54,9 @@ export async function createApi(context: ApiContext, version: string): Promise<A
 }
 
 /** One table: what the caller of the API gets for an error. What has no row is ours, and its message stays inside. */
-function problemOf(error: unknown): ApiProblem {
+function errorOf(error: unknown): ApiError | undefined {
   const status = statuses[codeOf(error)];
-  if (status === undefined) return { status: 500, code: "internal", message: "The service could not do this; its log says why." };
-  return { status, code: codeOf(error), message: messageOf(error) };
+  return status === undefined ? undefined : { status, code: codeOf(error), message: messageOf(error) };
 }
 
 const statuses: { readonly [code: string]: number } = {
@@ -61,7 +69,6 @@ const statuses: { readonly [code: string]: number } = {
   contended: 503,
   overloaded: 503,
   "store-full": 507,
-  "store-failed": 500,
 };
 
 export type { ApiContext, ServiceStatus } from "./context.ts";

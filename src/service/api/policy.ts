@@ -10,13 +10,30 @@ import { ServiceError } from "../errors.ts";
 import { addAnchor } from "../trust.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { withoutUndefined } from "./devices.ts";
-import { anchor, approval, idParameters, pageOf, pageQuery, rule, ruleMatch, tenantParameters, verdict } from "./schemas.ts";
+import {
+  anchor,
+  approval,
+  idParameters,
+  pageOf,
+  pageQuery,
+  rule,
+  ruleMatch,
+  tenantParameters,
+  verdict,
+} from "./schemas.ts";
 
 /** Who may be onboarded: rules, manufacturers' anchors, and decisions that wait for a person. */
 export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTenant }: ApiContext): void {
   app.get(
     "/api/v1/tenants/:tenant/rules",
-    { schema: { summary: "Rules in the order in which they are tried", params: tenantParameters, querystring: pageQuery, response: { 200: pageOf(rule) } } },
+    {
+      schema: {
+        summary: "Rules in the order in which they are tried",
+        params: tenantParameters,
+        querystring: pageQuery,
+        response: { 200: pageOf(rule) },
+      },
+    },
     async ({ params, query }) => {
       requireTenant(params.tenant);
       const { items, ...rest } = await store.policy.rules(params.tenant, withoutUndefined(query));
@@ -26,7 +43,14 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
 
   app.post(
     "/api/v1/tenants/:tenant/rules",
-    { schema: { summary: "Add a rule behind all others", params: tenantParameters, body: z.object({ verdict, match: ruleMatch }), response: { 200: z.object({ id: z.string() }) } } },
+    {
+      schema: {
+        summary: "Add a rule behind all others",
+        params: tenantParameters,
+        body: z.object({ verdict, match: ruleMatch }),
+        response: { 200: z.object({ id: z.string() }) },
+      },
+    },
     async ({ params: { tenant }, body }) => {
       requireTenant(tenant);
       const match = withoutUndefined(body.match);
@@ -34,7 +58,14 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
       const now = clock.now();
       await store.commit([
         store.policy.appendRule({ tenant, id, verdict: body.verdict, match, created: now }),
-        store.audit.append({ tenant, at: now, actor: localActor, action: "rule-add", subject: id, detail: { verdict: body.verdict, match } }),
+        store.audit.append({
+          tenant,
+          at: now,
+          actor: localActor,
+          action: "rule-add",
+          subject: id,
+          detail: { verdict: body.verdict, match },
+        }),
       ]);
       return { id };
     },
@@ -48,7 +79,14 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
       await removed(`there is no rule ${id}; list them with: hatchery rule list`, () =>
         store.commit([
           store.policy.removeRule(tenant, id),
-          store.audit.append({ tenant, at: clock.now(), actor: localActor, action: "rule-remove", subject: id, detail: {} }),
+          store.audit.append({
+            tenant,
+            at: clock.now(),
+            actor: localActor,
+            action: "rule-remove",
+            subject: id,
+            detail: {},
+          }),
         ]),
       );
       return { id };
@@ -57,7 +95,14 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
 
   app.get(
     "/api/v1/tenants/:tenant/anchors",
-    { schema: { summary: "Manufacturers' anchors", params: tenantParameters, querystring: pageQuery, response: { 200: pageOf(anchor) } } },
+    {
+      schema: {
+        summary: "Manufacturers' anchors",
+        params: tenantParameters,
+        querystring: pageQuery,
+        response: { 200: pageOf(anchor) },
+      },
+    },
     async ({ params, query }) => {
       requireTenant(params.tenant);
       const { items, ...rest } = await store.policy.anchors(params.tenant, withoutUndefined(query));
@@ -83,14 +128,30 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
 
   app.delete(
     "/api/v1/tenants/:tenant/anchors/:id",
-    { schema: { summary: "Trust a manufacturer no more, by id or name", params: idParameters, response: { 200: z.object({ id: z.string() }) } } },
+    {
+      schema: {
+        summary: "Trust a manufacturer no more, by id or name",
+        params: idParameters,
+        response: { 200: z.object({ id: z.string() }) },
+      },
+    },
     async ({ params: { tenant, id } }) => {
       requireTenant(tenant);
-      const found = (await store.policy.anchors(tenant, { limit: 500 })).items.find((each) => each.id === id || each.name === id);
-      if (found === undefined) throw new ServiceError("not-found", `there is no anchor ${id}; list them with: hatchery trust list`);
+      const found = (await store.policy.anchors(tenant, { limit: 500 })).items.find(
+        (each) => each.id === id || each.name === id,
+      );
+      if (found === undefined)
+        throw new ServiceError("not-found", `there is no anchor ${id}; list them with: hatchery trust list`);
       await store.commit([
         store.policy.removeAnchor(tenant, found.id),
-        store.audit.append({ tenant, at: clock.now(), actor: localActor, action: "trust-remove", subject: found.name, detail: { anchor: found.id } }),
+        store.audit.append({
+          tenant,
+          at: clock.now(),
+          actor: localActor,
+          action: "trust-remove",
+          subject: found.name,
+          detail: { anchor: found.id },
+        }),
       ]);
       return { id: found.id };
     },
@@ -98,7 +159,14 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
 
   app.get(
     "/api/v1/tenants/:tenant/approvals",
-    { schema: { summary: "Requests that wait for a person, the oldest first", params: tenantParameters, querystring: pageQuery, response: { 200: pageOf(approval) } } },
+    {
+      schema: {
+        summary: "Requests that wait for a person, the oldest first",
+        params: tenantParameters,
+        querystring: pageQuery,
+        response: { 200: pageOf(approval) },
+      },
+    },
     async ({ params, query }) => {
       requireTenant(params.tenant);
       const { items, ...rest } = await store.approvals.pending(params.tenant, withoutUndefined(query));
@@ -119,12 +187,20 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
     async ({ params: { tenant, id }, body: { state } }) => {
       requireTenant(tenant);
       const found = (await store.approvals.find(tenant, id)) ?? (await store.approvals.findByRun(tenant, id));
-      if (found === undefined) throw new ServiceError("not-found", `nothing waits under ${id}; list what waits with: hatchery approve`);
+      if (found === undefined)
+        throw new ServiceError("not-found", `nothing waits under ${id}; list what waits with: hatchery approve`);
       if (found.state !== "pending") throw new ServiceError("conflict", `${id} was ${found.state} already`);
       const now = clock.now();
       await store.commit([
         store.approvals.decide(tenant, found.id, { state, decided: now, decidedBy: localActor }),
-        store.audit.append({ tenant, at: now, actor: localActor, action: state === "approved" ? "approve" : "deny", subject: String(found.evidence["name"] ?? ""), detail: { approval: found.id, run: found.run } }),
+        store.audit.append({
+          tenant,
+          at: now,
+          actor: localActor,
+          action: state === "approved" ? "approve" : "deny",
+          subject: String(found.evidence["name"] ?? ""),
+          detail: { approval: found.id, run: found.run },
+        }),
       ]);
       return shownApproval({ ...found, state, decided: now, decidedBy: localActor });
     },

@@ -19,7 +19,11 @@ export function runRoutes(app: ApiApp, { store, surveys, requireTenant }: ApiCon
       schema: {
         summary: "Runs, the newest first",
         params: tenantParameters,
-        querystring: pageQuery.extend({ device: z.string().max(128).optional(), outcome: outcome.optional(), protocol: z.string().max(32).optional() }),
+        querystring: pageQuery.extend({
+          device: z.string().max(128).optional(),
+          outcome: outcome.optional(),
+          protocol: z.string().max(32).optional(),
+        }),
         response: { 200: pageOf(runSummary) },
       },
     },
@@ -36,16 +40,26 @@ export function runRoutes(app: ApiApp, { store, surveys, requireTenant }: ApiCon
       schema: {
         summary: "One run, merged from both ends when the device's ledger is known",
         params: idParameters,
-        response: { 200: z.object({ summary: runSummary, run: runLedger, contradictions: z.array(z.object({ statement: z.string(), found: z.string() })) }) },
+        response: {
+          200: z.object({
+            summary: runSummary,
+            run: runLedger,
+            contradictions: z.array(z.object({ statement: z.string(), found: z.string() })),
+          }),
+        },
       },
     },
     async ({ params: { tenant, id } }) => {
       requireTenant(tenant);
       const summary = await store.runs.find(tenant, id);
-      if (summary === undefined) throw new ServiceError("not-found", `there is no run ${id}; list them with: hatchery runs`);
+      if (summary === undefined)
+        throw new ServiceError("not-found", `there is no run ${id}; list them with: hatchery runs`);
       const run = await wholeRun(store, tenant, id, summary.run);
       const survey = surveys.find((each) => each.protocol === run.protocol);
-      const found = survey === undefined || run.recordedBy.length < 2 || run.outcome !== "granted" ? [] : contradictions(survey, run);
+      const found =
+        survey === undefined || run.recordedBy.length < 2 || run.outcome !== "granted"
+          ? []
+          : contradictions(survey, run);
       return {
         summary,
         run: run as unknown as z.infer<typeof runLedger>,
@@ -57,11 +71,17 @@ export function runRoutes(app: ApiApp, { store, surveys, requireTenant }: ApiCon
   app.put(
     "/api/v1/tenants/:tenant/runs/:id/device-ledger",
     {
-      schema: { summary: "Add the ledger that the device kept of the same run", params: idParameters, body: runLedger, response: { 200: z.object({ id: z.string() }) } },
+      schema: {
+        summary: "Add the ledger that the device kept of the same run",
+        params: idParameters,
+        body: runLedger,
+        response: { 200: z.object({ id: z.string() }) },
+      },
     },
     async ({ params: { tenant, id }, body }) => {
       requireTenant(tenant);
-      if ((await store.runs.find(tenant, id)) === undefined) throw new ServiceError("not-found", `there is no run ${id}`);
+      if ((await store.runs.find(tenant, id)) === undefined)
+        throw new ServiceError("not-found", `there is no run ${id}`);
       await store.commit([store.runs.putDeviceLedger({ tenant, run: id, ledger: utf8(JSON.stringify(body)) })]);
       return { id };
     },
@@ -81,7 +101,11 @@ export function runRoutes(app: ApiApp, { store, surveys, requireTenant }: ApiCon
       const runs: Run[] = [];
       // The newest runs of each protocol are enough for a median.
       for (const survey of surveys) {
-        const { items } = await store.runs.list(tenant, { protocol: survey.protocol, outcome: "granted" }, { limit: comparedRuns });
+        const { items } = await store.runs.list(
+          tenant,
+          { protocol: survey.protocol, outcome: "granted" },
+          { limit: comparedRuns },
+        );
         for (const { id } of items) {
           const stored = await store.runs.find(tenant, id);
           if (stored !== undefined) runs.push(await wholeRun(store, tenant, id, stored.run));

@@ -1,10 +1,12 @@
 import { z } from "zod";
-import { identityKinds, lifecycles } from "../../store/records.ts";
 import { maxPage } from "../../store/paging.ts";
+import { identityKinds, lifecycles } from "../../store/records.ts";
 
 /** What the API takes and gives; the OpenAPI document is made from these. */
 
-export const tenantParameters = z.object({ tenant: z.string().min(1).max(64).describe("the tenant, `default` unless others were made") });
+export const tenantParameters = z.object({
+  tenant: z.string().min(1).max(64).describe("the tenant, `default` unless others were made"),
+});
 export const idParameters = tenantParameters.extend({ id: z.string().min(1).max(128) });
 
 export const pageQuery = z.object({
@@ -60,7 +62,11 @@ export const runLedger = z.object({
   reason: z.string().max(1000),
   link: z.string().max(200),
   recordedBy: z.array(z.string().max(32)).min(1).max(4),
-  events: z.array(z.looseObject({ kind: z.string().max(32), at: z.number(), phase: z.string().max(32), by: z.string().max(32) })).max(1000),
+  events: z
+    .array(
+      z.looseObject({ kind: z.string().max(32), at: z.number(), phase: z.string().max(32), by: z.string().max(32) }),
+    )
+    .max(1000),
   omitted: z.number().int().min(0),
 });
 
@@ -71,7 +77,14 @@ export const ruleMatch = z.object({
   credential: z.enum(["idevid", "ldevid", "password", "anonymous"]).optional(),
 });
 export const verdict = z.enum(["allow", "deny", "wait"]);
-export const rule = z.object({ id: z.string(), position: z.number().int(), verdict, match: ruleMatch, text: z.string(), created: z.number().int() });
+export const rule = z.object({
+  id: z.string(),
+  position: z.number().int(),
+  verdict,
+  match: ruleMatch,
+  text: z.string(),
+  created: z.number().int(),
+});
 
 export const approval = z.object({
   id: z.string(),
@@ -84,11 +97,17 @@ export const approval = z.object({
   decidedBy: z.string().optional(),
 });
 
-export const anchor = z.object({ id: z.string(), name: z.string(), subject: z.string(), notAfter: z.number().int(), added: z.number().int() });
+export const anchor = z.object({
+  id: z.string(),
+  name: z.string(),
+  subject: z.string(),
+  notAfter: z.number().int(),
+  added: z.number().int(),
+});
 
 export const estUser = z.object({ name: z.string(), devices: z.string(), created: z.number().int() });
 
 /** One page of `item`. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
-  return z.object({ items: z.array(item), next: z.string().optional() });
+  return z.object({ items: z.array(item).readonly(), next: z.string().optional() });
 }

@@ -1,0 +1,101 @@
+import { equal } from "../../core/bytes.ts";
+import { messageOf } from "../../core/errors.ts";
+import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
+import { attribute, equalNames } from "../../pki/name.ts";
+import { attributeTypes } from "../../pki/oids.ts";
+import { validatePath } from "../../pki/path.ts";
+import type { DeviceKey } from "../ports.ts";
+import { EstFailed } from "./errors.ts";
+
+/**
+ * What a device takes over of the certificates that cacerts published: those that are an explicit anchor or lead to one
+ * (RFC 7030 4.1.3), the roots first. Throws EstFailed `anchors-not-confirmed`. A new root that no anchor vouches for is
+ * refused: following a roll-over is not done here.
+ */
+export function acceptAuthorities(
+  published: readonly Certificate[],
+  anchors: readonly Uint8Array[],
+  now: number,
+): readonly Certificate[] {
+  const trusted = anchors.map(parseAnchor);
+  const accepted: Certificate[] = [];
+  for (const certificate of published) {
+    const isAnchor = trusted.some((anchor) => equal(anchor.raw, certificate.raw));
+    if (!isAnchor) {
+      try {
+        validatePath({
+          chain: [certificate, ...published.filter((other) => other !== certificate)],
+          anchors: trusted,
+          at: now,
+          purpose: "authority",
+        });
+      } catch (cause) {
+        throw new EstFailed(
+          "anchors-not-confirmed",
+          `the server published a CA certificate that the given anchors do not vouch for: ${messageOf(cause)}`,
+          { cause },
+        );
+      }
+    }
+    accepted.push(certificate);
+  }
+  if (accepted.length === 0) throw new EstFailed("anchors-not-confirmed", "the server published no CA certificate");
+  return accepted.toSorted((a, b) => Number(isSelfIssued(b)) - Number(isSelfIssued(a)));
+}
+
+/**
+ * The certificate among those of an enrolment's answer that is for `key`, with its issuers below the root; throws
+ * EstFailed `certificate-not-ours`, `certificate-not-current` or `certificate-not-trusted`.
+ */
+export function acceptCertificate(
+  received: readonly Certificate[],
+  key: DeviceKey,
+  authorities: readonly Certificate[],
+  now: number,
+): { readonly certificate: Certificate; readonly chain: readonly Certificate[] } {
+  // RFC 7030 4.2.3 sends the issued certificate alone; some servers send its chain too.
+  const certificate = received.find((each) => equal(each.subjectPublicKeyInfo, key.signer.publicKey));
+  if (certificate === undefined)
+    throw new EstFailed("certificate-not-ours", "the server sent no certificate for the key that was asked for");
+  if (now < certificate.notBefore || now > certificate.notAfter) {
+    throw new EstFailed(
+      "certificate-not-current",
+      "the certificate is not valid now; check the clocks of device and server",
+    );
+  }
+  try {
+    const roots = authorities.filter(isSelfIssued);
+    const others = [...authorities, ...received].filter((each) => each !== certificate && !isSelfIssued(each));
+    const anchors = roots.length > 0 ? roots : authorities;
+    const { path } = validatePath({ chain: [certificate, ...unique(others)], anchors, at: now, purpose: "tls-client" });
+    return { certificate, chain: path.slice(1) };
+  } catch (cause) {
+    throw new EstFailed(
+      "certificate-not-trusted",
+      `the certificate does not lead to the CA that the server published: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** The serial number in a manufacturer's certificate; undefined when it has none. */
+export function serialOf(certificate: Uint8Array): string | undefined {
+  const { subject } = parseCertificate(certificate);
+  return attribute(subject, attributeTypes.serialNumber) ?? attribute(subject, attributeTypes.commonName);
+}
+
+function parseAnchor(der: Uint8Array): Certificate {
+  try {
+    return parseCertificate(der);
+  } catch (cause) {
+    throw new EstFailed("anchors-not-confirmed", `a given anchor is not a certificate: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function isSelfIssued(certificate: Certificate): boolean {
+  return equalNames(certificate.issuer, certificate.subject);
+}
+
+function unique(certificates: readonly Certificate[]): readonly Certificate[] {
+  return certificates.filter((each, index) => certificates.findIndex((other) => equal(other.raw, each.raw)) === index);
+}

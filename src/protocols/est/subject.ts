@@ -1,0 +1,127 @@
+import { equal } from "../../core/bytes.ts";
+import type { Certificate } from "../../pki/certificate.ts";
+import { parseCertificate } from "../../pki/certificate.ts";
+import { type Extension, extensionOf } from "../../pki/extensions.ts";
+import type { GeneralName } from "../../pki/general-name.ts";
+import { attribute, encodeName, isEmptyName } from "../../pki/name.ts";
+import { attributeTypes, extensionTypes } from "../../pki/oids.ts";
+import { subjectAltNameOf } from "../../pki/standard-extensions.ts";
+import type { Client } from "./authenticate.ts";
+import { EstRefused } from "./errors.ts";
+import type { EnrollRequest } from "./messages.ts";
+
+/** What a certificate will say about its holder. */
+export interface CertifiedNames {
+  /** The device's name: common name of the certificate. */
+  readonly name: string;
+  /** Name in DER. */
+  readonly subject: Uint8Array;
+  readonly subjectAltName?: Extension;
+}
+
+/**
+ * The names to certify for a request. A first enrolment gets the common name and serial number that it asks for, if they
+ * are the client's, and nothing else of the subject that it wrote; a renewal keeps its names byte for byte (RFC 7030
+ * 4.2.2). Throws EstRefused `name-not-the-client` and `name-missing`.
+ */
+export function certifiedNames(request: EnrollRequest, client: Client): CertifiedNames {
+  return request.kind === "simplereenroll"
+    ? renewed(request, client.certificate as Certificate)
+    : first(request, client);
+}
+
+/** Names and extensions of a renewal request for the certificate at the head of `chain`. */
+export function namesToRenew(chain: readonly Uint8Array[]): {
+  readonly subject: Uint8Array;
+  readonly extensions: readonly Extension[];
+} {
+  const { subject, extensions } = parseCertificate(chain[0] as Uint8Array);
+  const subjectAltName = extensionOf(extensions, extensionTypes.subjectAltName);
+  return { subject: subject.raw, extensions: subjectAltName === undefined ? [] : [subjectAltName] };
+}
+
+function renewed({ csr }: EnrollRequest, certificate: Certificate): CertifiedNames {
+  if (!equal(csr.subject.raw, certificate.subject.raw)) {
+    throw new EstRefused(
+      "name-not-the-client",
+      "the renewal's subject is not the one of the certificate that is renewed",
+    );
+  }
+  const kept = extensionOf(certificate.extensions, extensionTypes.subjectAltName);
+  const asked = extensionOf(csr.extensionRequest, extensionTypes.subjectAltName);
+  // RFC 7030 4.2.2 wants them identical; strongSwan and openssl leave an absent extension out, which asks for no change.
+  if (asked !== undefined && (kept === undefined || !equal(asked.value, kept.value))) {
+    throw new EstRefused(
+      "name-not-the-client",
+      "the renewal's alternative names are not those of the certificate that is renewed",
+    );
+  }
+  const name =
+    attribute(certificate.subject, attributeTypes.commonName) ??
+    attribute(certificate.subject, attributeTypes.serialNumber) ??
+    "";
+  return { name, subject: certificate.subject.raw, ...(kept === undefined ? {} : { subjectAltName: kept }) };
+}
+
+function first({ csr }: EnrollRequest, client: Client): CertifiedNames {
+  const asked = {
+    commonName: attribute(csr.subject, attributeTypes.commonName),
+    serialNumber: attribute(csr.subject, attributeTypes.serialNumber),
+  };
+  for (const attributes of csr.subject.relativeDistinguishedNames) {
+    for (const { type } of attributes) {
+      // `attribute` answers undefined for a doubled one: which of two names is meant must not be a matter of who reads.
+      const name =
+        type === attributeTypes.commonName
+          ? asked.commonName
+          : type === attributeTypes.serialNumber
+            ? asked.serialNumber
+            : "";
+      if (name === undefined)
+        throw new EstRefused(
+          "name-not-the-client",
+          "the request's subject has two names of one kind, or one that is no text",
+        );
+    }
+  }
+  const name = asked.commonName ?? client.name ?? asked.serialNumber;
+  if (name === undefined || (isEmptyName(csr.subject) && client.name === undefined)) {
+    throw new EstRefused("name-missing", "the request names no device and the credential proves no name");
+  }
+  for (const each of [name, asked.serialNumber]) {
+    if (each === undefined) continue;
+    if (!namePattern.test(each))
+      throw new EstRefused("name-not-the-client", "a device's name has 1 to 64 printable characters");
+    if (!client.mayName(each))
+      throw new EstRefused("name-not-the-client", `the request asks for the name ${each}, which is not this client's`);
+  }
+  // Order of the bytes is fixed here, so that a certificate's names do not depend on how a client wrote them.
+  const subject = encodeName([
+    ...(asked.serialNumber === undefined ? [] : [{ type: attributeTypes.serialNumber, value: asked.serialNumber }]),
+    { type: attributeTypes.commonName, value: name },
+  ]);
+  const subjectAltName = extensionOf(csr.extensionRequest, extensionTypes.subjectAltName);
+  if (subjectAltName === undefined) return { name, subject };
+  requireOwnNames(csr.extensionRequest, client, name);
+  return { name, subject, subjectAltName };
+}
+
+/** Alternative names are certified only when each is the device's own name as a host name. */
+function requireOwnNames(extensions: readonly Extension[], client: Client, name: string): void {
+  let names: readonly GeneralName[];
+  try {
+    names = subjectAltNameOf(extensions) ?? [];
+  } catch (cause) {
+    throw new EstRefused("csr-malformed", "the request's subjectAltName is malformed", { cause });
+  }
+  for (const each of names) {
+    if (each.kind === "dNSName" && each.text === name && client.mayName(each.text)) continue;
+    throw new EstRefused(
+      "name-not-the-client",
+      `the request asks for an alternative name of kind ${each.kind} that is not the device's own name`,
+    );
+  }
+}
+
+/** X.520 bounds a common name at 64 characters; control characters would mislead whoever reads it. */
+const namePattern = /^[^\p{C}]{1,64}$/u;

@@ -1,0 +1,62 @@
+import { textOf, utf8 } from "../core/bytes.ts";
+import type { Clock } from "../core/clock.ts";
+import { generateKey, privateKeyToPem, signerOf } from "../crypto/keys.ts";
+import { decodePem, encodePem } from "../encoding/pem.ts";
+import { parseCertificate } from "../pki/certificate.ts";
+import type { GeneralName } from "../pki/general-name.ts";
+import { encodeName } from "../pki/name.ts";
+import { attributeTypes } from "../pki/oids.ts";
+import { encodeSubjectAltName } from "../pki/standard-extensions.ts";
+import type { Store } from "../store/store.ts";
+import { addressOctets } from "../transport/address.ts";
+import type { ServerCredential } from "../transport/http/device-tls.ts";
+import type { Authority } from "./authority.ts";
+import type { Vault } from "./vault.ts";
+
+/**
+ * The certificate and key with which the tenant's listener shows itself, kept sealed so that a restart does not change
+ * them; renewed when a third of its life is left or the listener's names have changed.
+ */
+export async function serverCredential(
+  tenant: string,
+  names: readonly string[],
+  authority: Authority,
+  { store, vault, clock }: { readonly store: Store; readonly vault: Vault; readonly clock: Clock },
+): Promise<ServerCredential> {
+  const purpose = `key/${tenant}/${keyName}`;
+  const stored = await store.authorities.key(tenant, keyName);
+  if (stored !== undefined) {
+    const kept = JSON.parse(textOf(vault.open(purpose, stored.sealed))) as ServerCredential & {
+      readonly names: readonly string[];
+    };
+    if (kept.names.join() === names.join() && stillGood(kept.chain, clock.now())) return kept;
+  }
+  const key = generateKey("P-256");
+  const subject = encodeName([{ type: attributeTypes.commonName, value: names[0] ?? tenant }]);
+  const certificate = await authority.issueOwn("server", subject, signerOf(key).publicKey, [
+    encodeSubjectAltName(names.map(generalName)),
+  ]);
+  const chain = [certificate, authority.issuing.raw].map((der) => encodePem("CERTIFICATE", der)).join("");
+  const credential = { chain, key: privateKeyToPem(key) };
+  const sealed = vault.seal(purpose, utf8(JSON.stringify({ ...credential, names })));
+  await store.commit([
+    stored === undefined
+      ? store.authorities.addKey({ tenant, name: keyName, sealed })
+      : store.authorities.resealKey(stored, sealed),
+  ]);
+  return credential;
+}
+
+function stillGood(chain: string, now: number): boolean {
+  const leaf = decodePem(chain)[0];
+  if (leaf === undefined) return false;
+  const { notBefore, notAfter } = parseCertificate(leaf.bytes);
+  return now >= notBefore && now < notAfter - (notAfter - notBefore) / 3;
+}
+
+function generalName(name: string): GeneralName {
+  const address = addressOctets(name);
+  return address === undefined ? { kind: "dNSName", text: name } : { kind: "iPAddress", address };
+}
+
+const keyName = "server";

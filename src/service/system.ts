@@ -1,0 +1,208 @@
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
+import { type Logger, pino } from "pino";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { type Randomness, systemRandomness } from "../core/randomness.ts";
+import { estServer, estSurvey } from "../protocols/est/index.ts";
+import { lockDirectory } from "../store/lock.ts";
+import { openSqliteStore } from "../store/sqlite.ts";
+import type { Store } from "../store/store.ts";
+import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
+import { listenUnix } from "../transport/http/unix.ts";
+import { admissionOf } from "./admission.ts";
+import { createApi, type ServiceStatus } from "./api/index.ts";
+import { type Authority, openAuthority } from "./authority.ts";
+import { ServiceError } from "./errors.ts";
+import { credentialsOf } from "./est-users.ts";
+import { host } from "./host.ts";
+import { startHousekeeping } from "./housekeeping.ts";
+import { estRoutes } from "./listeners/est.ts";
+import { serverCredential } from "./server-credential.ts";
+import { trustOf } from "./trust.ts";
+import { openVault, type Vault } from "./vault.ts";
+
+export interface SystemOptions {
+  /** Directory of everything that is kept. */
+  readonly data: string;
+  /** Address to listen on for devices. */
+  readonly host: string;
+  /** Ports of the tenants' listeners; 0 for any free one. */
+  readonly port: number;
+  readonly demoPort: number;
+  /** Names and addresses by which devices reach this service, besides the usual ones of this machine. */
+  readonly names: readonly string[];
+  readonly logLevel: string;
+}
+
+/** The whole service in one process. */
+export interface System {
+  readonly status: () => ServiceStatus;
+  /** Path of the API's Unix socket. */
+  readonly socket: string;
+  /** Whether no tenant has any device. */
+  readonly emptyInventory: () => Promise<boolean>;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Starts the service on an embedded store: takes the data directory for itself, makes keys and CAs on first start, opens
+ * one listener for each tenant and the API. Throws coded errors whose sentences say what to do.
+ */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const data = resolve(options.data);
+  const lock = lockDirectory(data);
+  const opened: (() => Promise<void> | void)[] = [() => lock.release()];
+  const close = async () => {
+    // In the reverse order; each part is closed even when another one fails to.
+    for (const end of opened.splice(0).toReversed()) await end();
+  };
+  try {
+    const log = pino({ level: options.logLevel }, pino.destination(2));
+    const store = await openSqliteStore(join(data, "hatchery.db"));
+    opened.push(() => store.close());
+    const parts = { store, vault: openVault(data, systemRandomness), clock: systemClock, randomness: systemRandomness };
+    const tenants = new Map<string, OpenTenant>();
+    for (const [tenant, port] of [
+      ["default", options.port],
+      ["demo", options.demoPort],
+    ] as const) {
+      const open = await openTenant(tenant, port, options, parts, log);
+      tenants.set(tenant, open);
+      opened.push(() => open.close());
+    }
+    const started = parts.clock.now();
+    const status = (): ServiceStatus => ({
+      version,
+      started,
+      data,
+      listeners: [...tenants].map(([tenant, { listener }]) => ({
+        tenant,
+        protocol: "est",
+        url: urlOf(options.host, listener.port),
+      })),
+    });
+    const api = await createApi(
+      {
+        ...parts,
+        surveys: [estSurvey],
+        status,
+        requireTenant(tenant) {
+          if (!tenants.has(tenant))
+            throw new ServiceError(
+              "not-found",
+              `there is no tenant ${tenant}; there are: ${[...tenants.keys()].join(", ")}`,
+            );
+        },
+        removeDemo: () => tenants.get("demo")?.forget() ?? Promise.resolve(),
+      },
+      (error) => log.error({ err: error }, "an API request failed"),
+    );
+    const socket = await listenUnix(api, join(data, "api.sock"));
+    opened.push(() => api.close());
+    await writeFile(join(data, "api.json"), `${JSON.stringify({ socket })}\n`, { mode: 0o600 });
+    const housekeeping = startHousekeeping(store, [...tenants.keys()], systemClock, log);
+    opened.push(() => housekeeping.stop());
+    return { status, socket, close, emptyInventory: () => emptyInventory(store, [...tenants.keys()]) };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly store: Store;
+  readonly vault: Vault;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+}
+
+interface OpenTenant {
+  readonly listener: HttpListener;
+  /** Removes every record of the tenant; it starts anew with another CA. */
+  readonly forget: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** One tenant: its authority, its policy, and the one listener that belongs to it. */
+async function openTenant(
+  tenant: string,
+  port: number,
+  options: SystemOptions,
+  parts: Parts,
+  log: Logger,
+): Promise<OpenTenant> {
+  const { store, clock, randomness } = parts;
+  const names = [
+    ...new Set([
+      ...options.names,
+      hostname(),
+      "localhost",
+      "127.0.0.1",
+      "::1",
+      ...(options.host === "0.0.0.0" || options.host === "::" ? [] : [options.host]),
+    ]),
+  ];
+  let authority: Authority;
+  const prepare = async () => {
+    await store.commit([store.tenants.ensure({ tenant, created: clock.now() })]);
+    authority = await openAuthority(tenant, parts);
+    return serverCredential(tenant, names, authority, parts);
+  };
+  const credential = await prepare();
+  const est = host({
+    ...parts,
+    tenant,
+    protocol: "est",
+    responder: estServer,
+    ports: {
+      clock,
+      randomness,
+      admission: admissionOf(tenant, store, clock, randomness),
+      // A demo that was forgotten gets another authority behind the same listener.
+      issuer: {
+        issue: (request) => authority.issue(request),
+        authorities: () => authority.authorities(),
+        status: (certificate) => authority.status(certificate),
+      },
+      trust: trustOf(tenant, store),
+      credentials: credentialsOf(tenant, store, clock, randomness),
+    },
+  });
+  const listener = await listenHttps({
+    host: options.host,
+    port,
+    credential,
+    routes: estRoutes(est),
+    onError: ({ code, address, cause }) => {
+      if (code === "handler-failed") log.error({ tenant, address, err: cause }, "a device's request failed");
+      else log.debug({ tenant, address, code }, "a device's request was refused");
+    },
+  });
+  return {
+    listener,
+    async forget() {
+      await store.commit([store.tenants.remove(tenant)]);
+      listener.replaceCredential(await prepare());
+    },
+    close: () => listener.close(),
+  };
+}
+
+async function emptyInventory(store: Store, tenants: readonly string[]): Promise<boolean> {
+  for (const tenant of tenants) {
+    const { items } = await store.devices.list(tenant, { limit: 1 });
+    if (items.length > 0) return false;
+  }
+  return true;
+}
+
+function urlOf(host: string, port: number): string {
+  const reached = host === "0.0.0.0" || host === "::" ? hostname() : host;
+  return `https://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
+}
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  readonly version: string;
+};
