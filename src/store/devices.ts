@@ -1,8 +1,8 @@
 import type { Write } from "../core/write.ts";
 import type { Engine } from "./engine.ts";
-import { cursor, type Page, type PageRequest } from "./paging.ts";
-import { type Device, type Identity, type IdentityKind, identityKinds, type Lifecycle } from "./records.ts";
-import type { IdentityRow } from "./schema.ts";
+import { type Cursor, cursor, type Page, type PageRequest } from "./paging.ts";
+import type { Device, Identity, IdentityKind, Lifecycle } from "./records.ts";
+import type { DeviceRow, IdentityRow } from "./schema.ts";
 import { compiled, guarded, prepared, write } from "./statement.ts";
 
 export interface Devices {
@@ -16,7 +16,10 @@ export interface Devices {
   find(tenant: string, id: string): Promise<Device | undefined>;
   /** The device that has this identity, whatever proved it. */
   findByIdentity(tenant: string, kind: IdentityKind, value: string): Promise<Device | undefined>;
-  /** By name, then id; with `search`, those whose name or any identity begins with it, in exactly that spelling. */
+  /**
+   * By name, then id; with `search`, those whose name or any identity begins with it, in exactly that spelling. A search
+   * looks at the first 1,000 names and the first 1,000 identities that begin so: a longer one finds the others.
+   */
   list(tenant: string, page: PageRequest, search?: string): Promise<Page<Device>>;
   /**
    * Gives a device an identity, or, when the device has it already, the new `provenBy`. Guard: no other device of the
@@ -91,24 +94,56 @@ export function devicesIn(engine: Engine): Devices {
       ),
   );
 
-  /** The ids of the devices found by `search`: two ranges of an index each, never a scan. */
-  function found(tenant: string, search: string) {
+  function all(tenant: string, page: DeviceCursor) {
+    const query = queries
+      .selectFrom("devices")
+      .selectAll()
+      .where("tenant", "=", tenant)
+      .orderBy("name")
+      .orderBy("id")
+      .limit(page.rows);
+    const { after } = page;
+    if (!after) return query;
+    return query.where(({ eb, refTuple, tuple }) => eb(refTuple("name", "id"), ">", tuple(...after)));
+  }
+
+  function matching(tenant: string, search: string, page: DeviceCursor) {
     const end = `${search}${highest}`;
-    return queries
+    const byName = queries
       .selectFrom("devices")
       .select("id")
       .where("tenant", "=", tenant)
       .where("name", ">=", search)
       .where("name", "<", end)
-      .union(
-        queries
-          .selectFrom("identities")
-          .select("device as id")
-          .where("tenant", "=", tenant)
-          .where("kind", "in", identityKinds)
-          .where("value", ">=", search)
-          .where("value", "<", end),
-      );
+      .orderBy("name")
+      .orderBy("id")
+      .limit(matchesAtMost);
+    const byIdentity = queries
+      .selectFrom("identities")
+      .select("device as id")
+      .where("tenant", "=", tenant)
+      .where("value", ">=", search)
+      .where("value", "<", end)
+      .orderBy("value")
+      .orderBy("kind")
+      .limit(matchesAtMost);
+    const found = queries
+      .selectFrom(byName.as("by_name"))
+      .select("id")
+      .union(queries.selectFrom(byIdentity.as("by_identity")).select("id"));
+    // SQLite never reorders a CROSS JOIN: it looks up what was found, and does not walk all devices in the order of names.
+    const query = queries
+      .selectFrom(found.as("found"))
+      .crossJoin("devices")
+      .selectAll("devices")
+      .where("devices.tenant", "=", tenant)
+      .whereRef("devices.id", "=", "found.id")
+      .orderBy("devices.name")
+      .orderBy("devices.id")
+      .limit(page.rows);
+    const { after } = page;
+    if (!after) return query;
+    return query.where(({ eb, refTuple, tuple }) => eb(refTuple("devices.name", "devices.id"), ">", tuple(...after)));
   }
 
   return {
@@ -134,17 +169,8 @@ export function devicesIn(engine: Engine): Devices {
 
     async list(tenant, request, search = "") {
       const page = cursor<[string, string]>(request, ["text", "text"]);
-      let query = queries
-        .selectFrom("devices")
-        .selectAll()
-        .where("tenant", "=", tenant)
-        .orderBy("name")
-        .orderBy("id")
-        .limit(page.rows);
-      if (search !== "") query = query.where("id", "in", found(tenant, search));
-      const { after } = page;
-      if (after) query = query.where(({ eb, refTuple, tuple }) => eb(refTuple("name", "id"), ">", tuple(...after)));
-      const rows = await engine.read(compiled(query));
+      const query = search === "" ? all(tenant, page) : matching(tenant, search, page);
+      const rows: readonly DeviceRow[] = await engine.read(compiled(query));
       return page.page(
         rows,
         (row) => [row.name, row.id],
@@ -173,9 +199,14 @@ export function devicesIn(engine: Engine): Devices {
   };
 }
 
+type DeviceCursor = Cursor<[name: string, id: string]>;
+
 function identityOf({ proven_by: provenBy, ...row }: IdentityRow): Identity {
   return { ...row, provenBy };
 }
 
 /** Sorts after every character that a text may hold, so that a prefix is a range. */
 const highest = "\u{10ffff}";
+
+/** What the read of one page may hold up the thread for. */
+const matchesAtMost = 1_000;

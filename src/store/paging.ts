@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { StoreError } from "./errors.ts";
 
 /** Which part of a list to read. */
@@ -8,8 +9,8 @@ export interface PageRequest {
   readonly after?: string;
 }
 
-export interface Page<Record> {
-  readonly items: readonly Record[];
+export interface Page<Item> {
+  readonly items: readonly Item[];
   /** Where the next page begins; absent on the last page. */
   readonly next?: string;
 }
@@ -18,7 +19,7 @@ export interface Page<Record> {
  * All records of a list in its order, read page by page. Pages are read one after the other, so a change between two of
  * them is seen by the later one only.
  */
-export async function* each<Record>(read: (page: PageRequest) => Promise<Page<Record>>): AsyncGenerator<Record> {
+export async function* each<Item>(read: (page: PageRequest) => Promise<Page<Item>>): AsyncGenerator<Item> {
   let page = await read({ limit: maxPage });
   yield* page.items;
   while (page.next !== undefined) {
@@ -38,7 +39,7 @@ export interface Cursor<K extends Key> {
   readonly after: K | undefined;
   /** One row more than the page, to know whether there is a next one. */
   readonly rows: number;
-  page<Row, Record>(rows: readonly Row[], keyOf: (row: Row) => K, recordOf: (row: Row) => Record): Page<Record>;
+  page<Row, Item>(rows: readonly Row[], keyOf: (row: Row) => K, recordOf: (row: Row) => Item): Page<Item>;
 }
 
 /** Checks `request` against the list's order columns; throws `page-invalid`. */

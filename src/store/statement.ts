@@ -32,14 +32,14 @@ export interface Guard {
 export function prepared<Args extends object, Row>(
   build: (parameters: Args) => Compilable<Row>,
 ): (args: Readonly<Args>) => Query<Row> {
-  let compiled: CompiledQuery<Row> | undefined;
+  let query: CompiledQuery<Row> | undefined;
   return (args) => {
-    compiled ??= build(standIns as Args).compile();
+    query ??= build(standIns as Args).compile();
     const values = args as Readonly<Record<string, SqlValue>>;
-    const parameters = compiled.parameters.map((parameter) =>
+    const parameters = query.parameters.map((parameter) =>
       parameter instanceof StandIn ? (values[parameter.name] ?? null) : (parameter as SqlValue),
     );
-    return { sql: compiled.sql, parameters };
+    return { sql: query.sql, parameters };
   };
 }
 

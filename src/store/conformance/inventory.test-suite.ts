@@ -106,4 +106,18 @@ export function inventoryConformance(open: Open): void {
     assert.deepEqual(await found("la"), []);
     assert.deepEqual(await found("amp"), []);
   });
+
+  storeTest(open, "ok/devices: a search is bounded, a longer one finds the others", async (store) => {
+    const ids = Array.from({ length: 1002 }, (_, index) => String(index).padStart(4, "0"));
+    await store.commit(ids.map((id) => store.devices.insert(device(id))));
+    const first = await store.devices.list("a", { limit: 500 }, "name-");
+    const second = await store.devices.list("a", { limit: 500, after: first.next! }, "name-");
+    assert.equal(second.items.at(-1)?.id, "0999");
+    assert.equal(second.next, undefined);
+    const longer = await store.devices.list("a", { limit: 500 }, "name-100");
+    assert.deepEqual(
+      longer.items.map(({ id }) => id),
+      ["1000", "1001"],
+    );
+  });
 }
