@@ -43,6 +43,8 @@ export interface CommandResult {
   readonly code: number;
   /** Standard output and standard error in the order in which they came, cut to the last 64 KiB. */
   readonly output: string;
+  /** Standard output alone, for programs that write what was asked for there; cut likewise. */
+  readonly stdout: string;
 }
 
 export interface CommandOptions {
@@ -65,10 +67,14 @@ export function command(file: string, args: readonly string[], options: CommandO
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     let output = "";
+    let stdout = "";
     const keep = (part: string) => {
       output = (output + part).slice(-longestOutput);
     };
-    child.stdout.setEncoding("utf8").on("data", keep);
+    child.stdout.setEncoding("utf8").on("data", (part) => {
+      keep(part);
+      stdout = (stdout + part).slice(-longestOutput);
+    });
     child.stderr.setEncoding("utf8").on("data", keep);
     child.on("error", (cause) => {
       const aborted = options.signal?.aborted === true;
@@ -76,11 +82,19 @@ export function command(file: string, args: readonly string[], options: CommandO
         aborted ? options.signal.reason : new HatcheryError("not-installed", `${file}: ${cause.message}`, { cause }),
       );
     });
-    child.on("close", (code) => resolve({ code: code ?? 1, output }));
+    child.on("close", (code) => resolve({ code: code ?? 1, output, stdout }));
     // A program that does not read its input closes the pipe; its exit code tells whether that was right.
     child.stdin.on("error", () => {});
     child.stdin.end(options.input);
   });
+}
+
+/** Runs a program that must end well and returns its standard output; throws `command-failed` with all that it wrote. */
+export async function succeed(file: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
+  const { code, output, stdout } = await command(file, args, options);
+  if (code === 0) return stdout;
+  const said = `${file} ${args.join(" ")} ended with code ${code}:\n${output.trimEnd()}`;
+  throw new HatcheryError("command-failed", said);
 }
 
 /**

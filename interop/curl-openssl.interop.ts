@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { type Hatchery, withHatchery } from "./hatchery.ts";
+import { grantedRun, refusedRun, runsOf } from "./ledger.ts";
+import {
+  type Authorities,
+  authoritiesIn,
+  type CertificationRequest,
+  type Credential,
+  checkCertificate,
+  fingerprintOf,
+  makeIdevid,
+  makeManufacturer,
+  makeRequest,
+  requestBody,
+  unpackCertificates,
+} from "./openssl.ts";
+import { type InteropContext, type InteropPeer, type InteropVariant, installDebianPackages, succeed } from "./peer.ts";
+
+const peer: InteropPeer = {
+  protocol: "est",
+  peer: "curl-openssl",
+  install: (log) => installDebianPackages(["curl", "openssl", "ca-certificates"], log),
+  async version() {
+    const [curl] = (await succeed("curl", ["--version"])).split(" (");
+    const [, openssl] = (await succeed("openssl", ["version"])).split(" ");
+    return `${curl}, openssl ${openssl}`;
+  },
+  variants: [
+    variant("cacerts", async (bench) => {
+      const { root } = await authorities(bench);
+      assert.equal(await fingerprintOf(root), await fingerprintOf(bench.hatchery.root), "the root that was sent");
+      assert.deepEqual(await runsOf(bench.hatchery), [], "an anonymous read makes no run");
+      return "openssl reads root and issuing CA, without client authentication";
+    }),
+    variant("idevid-tls1.2", (bench) => enrollsOver(bench, "1.2")),
+    variant("idevid-tls1.3", (bench) => enrollsOver(bench, "1.3")),
+
+    variant("renew", async (bench) => {
+      const { device, issue } = await claimedDevice(bench);
+      const first = await issue(device, "first");
+      const second = await issue(first, "second", "simplereenroll");
+      assert.notEqual(await fingerprintOf(second.certificate), await fingerprintOf(first.certificate));
+      await grantedRun(bench.hatchery, "est/reenroll", serial);
+      return "200 under the certificate that is renewed, for a new key; granted as est/reenroll";
+    }),
+
+    variant("repeated", async (bench) => {
+      const { device, request } = await claimedDevice(bench);
+      const body = await requestBody(await request("ldevid"), "wrapped");
+      const [first, second] = [await post(bench, device, body), await post(bench, device, body)];
+      assert.deepEqual([first.status, second.status], [200, 200]);
+      assert.equal(second.body, first.body, "the second answer");
+      assert.equal((await runsOf(bench.hatchery)).length, 1, "runs");
+      return "the same request twice: the same certificate twice, one run";
+    }),
+
+    variant("idevid-on-reenroll", async (bench) => {
+      const { device, request } = await claimedDevice(bench);
+      const body = await requestBody(await request("ldevid"), "line");
+      return refused(
+        bench,
+        await post(bench, device, body, "simplereenroll"),
+        403,
+        "idevid-on-reenroll",
+        /simpleenroll/,
+      );
+    }),
+
+    variant("unclaimed", async (bench) => {
+      const { device, request } = await trustedDevice(bench);
+      const body = await requestBody(await request("ldevid"), "line");
+      return refused(bench, await post(bench, device, body), 403, "not-allowed", /may not be enrolled/);
+    }),
+
+    variant("unknown-issuer", async (bench) => {
+      const { directory, hatchery } = bench;
+      const stranger = await makeManufacturer(directory, "Stranger");
+      const device = await makeIdevid(directory, stranger, serial);
+      await hatchery.cli("claim", serial);
+      const body = await requestBody(await makeRequest(directory, "ldevid", serial), "line");
+      return refused(bench, await post(bench, device, body), 401, "certificate-unknown", /not authenticated/);
+    }),
+
+    variant("pem-body", async (bench) => {
+      const { device, request } = await claimedDevice(bench);
+      const pem = readFileSync((await request("ldevid")).request, "utf8");
+      return refused(bench, await post(bench, device, pem), 400, "pem-armour", /Remove the BEGIN and END lines/);
+    }),
+  ],
+};
+export default peer;
+
+interface Bench {
+  readonly hatchery: Hatchery;
+  readonly directory: string;
+  readonly signal: AbortSignal;
+}
+
+function variant(name: string, run: (bench: Bench) => Promise<string>): InteropVariant {
+  return {
+    name,
+    role: "EST server",
+    run: ({ directory, signal }: InteropContext) =>
+      withHatchery({ directory, signal }, (hatchery) => run({ hatchery, directory, signal })),
+  };
+}
+
+/** Enrols twice, with new keys: the request on one line, and in lines of 64. */
+async function enrollsOver(bench: Bench, version: TlsVersion): Promise<string> {
+  const { device, request } = await claimedDevice(bench);
+  for (const form of ["line", "wrapped"] as const) {
+    const asked = await request(form);
+    const answer = await post(bench, device, await requestBody(asked, form), "simpleenroll", version);
+    assert.equal(answer.status, 200, answer.body);
+    await checkIssued(bench, answer, asked);
+  }
+  const runs = await runsOf(bench.hatchery);
+  const seen = runs.map(({ variant, outcome, label }) => ({ variant, outcome, label }));
+  const granted = { variant: "est/idevid", outcome: "granted", label: serial };
+  assert.deepEqual(seen, [granted, granted]);
+  for (const { id } of runs) {
+    const { run } = await bench.hatchery.api<{ readonly run: { readonly link: string } }>(
+      "GET",
+      `/api/v1/tenants/default/runs/${id}`,
+    );
+    assert.match(run.link, new RegExp(`^TLSv${version} `));
+  }
+  return `200 for base64 on one line and in lines of 64; granted twice as est/idevid over TLSv${version}`;
+}
+
+async function refused(bench: Bench, answer: Answer, status: number, reason: string, text: RegExp): Promise<string> {
+  assert.equal(answer.status, status, answer.body);
+  assert.match(answer.body, text);
+  await refusedRun(bench.hatchery, reason);
+  const { items } = await bench.hatchery.api<{ readonly items: readonly { readonly lifecycle: string }[] }>(
+    "GET",
+    "/api/v1/tenants/default/devices",
+  );
+  const operational = items.filter(({ lifecycle }) => lifecycle === "operational");
+  assert.deepEqual(operational, [], "operational devices");
+  return `${status}, refused as ${reason}`;
+}
+
+/** A device whose manufacturer the operator trusts. */
+async function trustedDevice({ hatchery, directory, signal }: Bench) {
+  const manufacturer = await makeManufacturer(directory, "Example");
+  const device = await makeIdevid(directory, manufacturer, serial);
+  await hatchery.cli("trust", "add", manufacturer.certificate, "--name", "example");
+  const request = (file: string) => makeRequest(directory, file, serial);
+  return {
+    device,
+    request,
+    /** A certificate for a new key, asked for as `client`. */
+    async issue(client: Credential, file: string, operation: Operation = "simpleenroll"): Promise<Credential> {
+      const asked: CertificationRequest = await request(file);
+      const bench = { hatchery, directory, signal };
+      const answer = await post(bench, client, await requestBody(asked, "line"), operation);
+      assert.equal(answer.status, 200, answer.body);
+      const certificate = await checkIssued(bench, answer, asked);
+      return { certificate, key: asked.key };
+    },
+  };
+}
+
+/** The same device, claimed by its serial number. */
+async function claimedDevice(bench: Bench) {
+  const device = await trustedDevice(bench);
+  await bench.hatchery.cli("claim", serial);
+  return device;
+}
+
+/** Path of the one certificate in the answer, after openssl found it to be what was asked for. */
+async function checkIssued(bench: Bench, answer: Answer, asked: CertificationRequest): Promise<string> {
+  const certificates = await unpackCertificates(bench.directory, basename(asked.key, ".key"), answer.body);
+  assert.equal(certificates.length, 1, "certificates in the answer");
+  const [certificate] = certificates as [string];
+  await checkCertificate(certificate, await authorities(bench), { key: asked.key, commonName: serial });
+  return certificate;
+}
+
+async function authorities(bench: Bench): Promise<Authorities> {
+  const answer = await ask(bench, ["--request", "GET"], "cacerts");
+  assert.equal(answer.status, 200, answer.body);
+  return authoritiesIn(await unpackCertificates(bench.directory, "cacerts", answer.body));
+}
+
+type Operation = "simpleenroll" | "simplereenroll";
+type TlsVersion = "1.2" | "1.3";
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+async function post(
+  bench: Bench,
+  client: Credential,
+  body: string,
+  operation: Operation = "simpleenroll",
+  version?: TlsVersion,
+): Promise<Answer> {
+  const file = join(bench.directory, "body");
+  writeFileSync(file, body);
+  const credential = ["--cert", client.certificate, "--key", client.key];
+  const tls = version === undefined ? [] : [`--tlsv${version}`, "--tls-max", version];
+  const content = ["--header", "Content-Type: application/pkcs10", "--data-binary", `@${file}`];
+  return ask(bench, [...credential, ...tls, ...content], operation);
+}
+
+async function ask(
+  { hatchery, directory, signal }: Bench,
+  args: readonly string[],
+  operation: string,
+): Promise<Answer> {
+  const output = join(directory, "answer");
+  const common = ["--silent", "--show-error", "--noproxy", "*", "--cacert", hatchery.root, "--output", output];
+  const url = `${hatchery.url}/.well-known/est/${operation}`;
+  const status = await succeed("curl", [...common, "--write-out", "%{http_code}", ...args, url], { signal });
+  return { status: Number(status), body: readFileSync(output, "utf8") };
+}
+
+const serial = "EX-0001";
