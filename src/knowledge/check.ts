@@ -71,10 +71,15 @@ function factStatements(fact: DeclaredFact): readonly Statement[] {
     attribute("factKind", factKinds, fact.kind),
     attribute("crypto", cryptoKinds, fact.crypto),
     attribute("provenance", provenances, fact.provenance),
-    choice(`${fact.id} secrecy`, secrecies, fact.secrecy, (run) => new Set([secrecyIn(run, fact.id)])),
+    // A public fact that nobody tells anybody stands in no frame either: there is nothing to see.
+    ...(fact.secrecy === "public" && fact.after.every((role) => fact.before.includes(role)) ? [] : [secrecy(fact)]),
     ...recordingRoles.flatMap((role) => [holding(role, "before"), holding(role, "after")]),
     ...(recordingRoles.every((role) => fact.after.includes(role)) ? [sameValue(fact.id, true, true)] : []),
   ];
+}
+
+function secrecy(fact: DeclaredFact): Statement {
+  return choice(`${fact.id} secrecy`, secrecies, fact.secrecy, (run) => new Set([secrecyIn(run, fact.id)]));
 }
 
 function stepStatements(step: DeclaredStep): readonly Statement[] {

@@ -1,4 +1,5 @@
 import type { FrameEvent, Run, RunEvent } from "./run.ts";
+import type { Role } from "./vocabulary.ts";
 
 /**
  * One run from the ledgers of its two ends. The nth frame of a name on one end is the nth of that name on the other; the
@@ -8,7 +9,10 @@ export function mergeRuns(device: Run, other: Run): Run {
   const merged: RunEvent[] = [];
   let taken = 0;
   const takeUntil = (end: number) => {
-    for (; taken < end; taken += 1) merged.push(other.events[taken] as RunEvent);
+    for (; taken < end; taken += 1) {
+      const event = other.events[taken] as RunEvent;
+      if (!toldByItself(event, device.recordedBy)) merged.push(event);
+    }
   };
   const partners = pairFrames(device, other);
   for (const event of device.events) {
@@ -17,11 +21,10 @@ export function mergeRuns(device: Run, other: Run): Run {
       merged.push(event);
       continue;
     }
-    // Pairs never cross: an earlier partner was already taken.
-    if (partner >= taken) {
-      takeUntil(partner);
-      taken = partner + 1;
-    }
+    // The other end saw it earlier than its neighbours: it stands in the run already.
+    if (partner < taken) continue;
+    takeUntil(partner);
+    taken = partner + 1;
     const seen = other.events[partner] as FrameEvent;
     merged.push({
       ...event,
@@ -37,6 +40,12 @@ export function mergeRuns(device: Run, other: Run): Run {
     events: merged,
     omitted: device.omitted + other.omitted,
   };
+}
+
+/** What one end only inferred or declared of the other is left out when that one tells it itself. */
+function toldByItself(event: RunEvent, recordedBy: readonly Role[]): boolean {
+  if (event.kind === "fact") return event.evidence === "inferred" && recordedBy.includes(event.holder);
+  return event.kind === "operation" && event.evidence === "declared";
 }
 
 function pairFrames(device: Run, other: Run): ReadonlyMap<FrameEvent, number> {

@@ -145,6 +145,11 @@ export class RunRecorder {
     this.#variant = variant;
   }
 
+  /** Whether anything was recorded yet. */
+  get begun(): boolean {
+    return this.#events.length > 0;
+  }
+
   phase(phase: Phase): void {
     this.#phase = phase;
   }

@@ -65,7 +65,14 @@ export function approvalsIn(engine: Engine): Approvals {
   );
 
   const findByRun = prepared((p: { tenant: string; run: string }) =>
-    queries.selectFrom("approvals").selectAll().where("tenant", "=", p.tenant).where("run", "=", p.run).limit(1),
+    queries
+      .selectFrom("approvals")
+      .selectAll()
+      .where("tenant", "=", p.tenant)
+      .where("run", "=", p.run)
+      .orderBy("created", "desc")
+      .orderBy("id", "desc")
+      .limit(1),
   );
 
   const countPending = prepared((p: { tenant: string }) =>

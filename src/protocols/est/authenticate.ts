@@ -66,14 +66,28 @@ export function presentedCredential(request: EnrollRequest, peer: Peer): string 
   return parts.join("/");
 }
 
+/** What kind of certificate the client showed, unverified; `anonymous` for none and for one that cannot be read. */
+export function presentedKind(peer: Peer, authorities: readonly Certificate[]): CredentialKind {
+  const [der] = peer.chain;
+  if (der === undefined) return "anonymous";
+  try {
+    return isOwn(parseCertificate(der), authorities) ? "ldevid" : "idevid";
+  } catch {
+    return "anonymous";
+  }
+}
+
 async function byCertificate(peer: Peer, ports: Ports): Promise<Client> {
   const chain = peer.chain.slice(0, mostChainCertificates).map(parseReceived);
   const leaf = chain[0] as Certificate;
   const authorities = await ports.issuer.authorities();
   // The two sets of anchors are kept apart: what a manufacturer signed is never taken for one of our own certificates.
-  if (authorities.some((authority) => equalNames(authority.subject, leaf.issuer)))
-    return ldevid(leaf, authorities, ports);
+  if (isOwn(leaf, authorities)) return ldevid(leaf, authorities, ports);
   return idevid(chain, ports);
+}
+
+function isOwn(leaf: Certificate, authorities: readonly Certificate[]): boolean {
+  return authorities.some((authority) => equalNames(authority.subject, leaf.issuer));
 }
 
 async function ldevid(leaf: Certificate, authorities: readonly Certificate[], ports: Ports): Promise<Client> {

@@ -7,7 +7,7 @@ import type { Certificate } from "../../pki/certificate.ts";
 import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
 import type { DeviceKey } from "../ports.ts";
 import { serialOf } from "./accept.ts";
-import type { EstDeviceEnv, EstDeviceSettings } from "./device.ts";
+import type { EstDeviceEnv, EstDeviceSettings } from "./device-env.ts";
 import {
   carriedByHandshake,
   carriedByRequest,

@@ -3,10 +3,11 @@ import { codeOf, messageOf } from "../../core/errors.ts";
 import type { Peer } from "../../core/link.ts";
 import { sha256 } from "../../crypto/mac.ts";
 import type { Decoded } from "../../knowledge/run.ts";
+import type { Certificate } from "../../pki/certificate.ts";
 import { verifyProofOfPossession } from "../../pki/csr.ts";
 import { formatName } from "../../pki/name.ts";
 import type { Decision, Evidence, Ports, Responder, Step } from "../ports.ts";
-import { authenticate, type Client, presentedCredential } from "./authenticate.ts";
+import { authenticate, type Client, presentedCredential, presentedKind } from "./authenticate.ts";
 import { waitingLifetime } from "./constants.ts";
 import { EstRefused, refusals } from "./errors.ts";
 import { verifyBinding } from "./keys.ts";
@@ -44,6 +45,7 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
       case "cacerts":
         return cacerts(peer, ports);
       case "malformed":
+        recordAssociation(peer, await ports.issuer.authorities(), ports);
         recordFrame(ports.run, message.operation, "request", peer, message.bytes);
         return refused(message.refusal, "unknown device", message.operation, peer, ports);
       default:
@@ -59,7 +61,9 @@ function sessionName(request: EstRequest, peer: Peer): string | undefined {
 }
 
 async function cacerts(peer: Peer, ports: Ports): Promise<EstStep> {
-  const certificates = (await ports.issuer.authorities()).map((authority) => authority.raw);
+  const authorities = await ports.issuer.authorities();
+  const certificates = authorities.map((authority) => authority.raw);
+  recordAssociation(peer, authorities, ports);
   recordFrame(ports.run, "cacerts", "request", peer, 0);
   recordFrame(ports.run, "cacerts", "response", peer, encodeCertificates(certificates, "line").length, {
     carries: [known.domainAnchor.fact, known.anchor.fact],
@@ -75,6 +79,8 @@ async function enroll(
   ports: Ports,
 ): Promise<EstStep> {
   let label = formatName(request.csr.subject) || "unnamed device";
+  const authorities = await ports.issuer.authorities();
+  recordAssociation(peer, authorities, ports);
   try {
     const client = await authenticate(request, peer, ports);
     label = client.name ?? client.user ?? label;
@@ -90,10 +96,7 @@ async function enroll(
     checkRequest(request, peer, ports);
     const names = certifiedNames(request, client);
     label = client.name ?? names.name;
-    if (session === undefined) {
-      recordHandshake(ports.run, peer, "coordinator", peer.chain, carriedByHandshake(client.credential));
-      recordClient(ports.run, request, client, await ports.issuer.authorities());
-    }
+    if (session === undefined) recordClient(ports.run, request, client, authorities);
     const evidence = evidenceOf(request, client, names.name, peer, ports);
     const decision = await ports.admission.decide(evidence);
     // A request that asks again while nobody has decided changes nothing: neither ledger nor store grow with its patience.
@@ -124,6 +127,13 @@ async function enroll(
     if (!(error instanceof EstRefused)) throw error;
     return refused(error, label, request.kind, peer, ports);
   }
+}
+
+/** The association's handshake, once for each run. */
+function recordAssociation(peer: Peer, authorities: readonly Certificate[], ports: Ports): void {
+  if (ports.run.begun) return;
+  const carries = carriedByHandshake(presentedKind(peer, authorities));
+  recordHandshake(ports.run, peer, "coordinator", peer.chain, carries);
 }
 
 /** What the operation demands of the client (RFC 7030 4.2.2): a renewal comes under the certificate that it renews. */

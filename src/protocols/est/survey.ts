@@ -1,5 +1,4 @@
 import type { DeclaredFact, DeclaredStep, Survey } from "../../knowledge/survey.ts";
-import { tlsClient, tlsServer } from "./record.ts";
 
 const enrolling = ["est/idevid", "est/password", "est/anonymous"] as const;
 const all = [...enrolling, "est/reenroll"] as const;
@@ -239,14 +238,14 @@ export const estSurvey: Survey = {
     }),
     step("est.server-authentication", "trust", "coordinator", "shows its certificate in the TLS handshake", {
       channel: "ip.site",
-      frames: [tlsServer],
+      frames: ["TLS server authentication"],
       floor: 1,
       variants: all,
       source: "RFC 7030 3.3.1",
     }),
     step("est.client-authentication", "trust", "device", "shows its certificate in the TLS handshake", {
       channel: "ip.site",
-      frames: [tlsClient],
+      frames: ["TLS client authentication"],
       floor: 1,
       variants: ["est/idevid", "est/reenroll"],
       source: "RFC 7030 3.3.2",
