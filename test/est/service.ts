@@ -1,0 +1,103 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../src/core/clock.ts";
+import { systemRandomness } from "../../src/core/randomness.ts";
+import { deviceKey, deviceName, nodeEstEnv } from "../../src/device/index.ts";
+import { decodePem, encodePem } from "../../src/encoding/pem.ts";
+import type { Run } from "../../src/knowledge/run.ts";
+import { type Manufacturer, openFactory } from "../../src/lab/factory.ts";
+import {
+  type EnrolledCredential,
+  type EstDeviceEnv,
+  type EstDeviceSettings,
+  enroll,
+} from "../../src/protocols/est/index.ts";
+import type { ClientIdentity } from "../../src/protocols/ports.ts";
+import { type System, startSystem } from "../../src/service/system.ts";
+import { requestUnix } from "../../src/transport/http/unix.ts";
+
+/** A real service of a test: its own data directory, free ports, and the API through its Unix socket. */
+export interface TestService {
+  readonly data: string;
+  /** Port of the EST listener of the tenant `default`. */
+  readonly port: number;
+  /** Root of the tenant's CA in DER. */
+  readonly root: Uint8Array;
+  /** A manufacturer whose anchor is registered as `acme`. */
+  readonly factory: Manufacturer;
+  /** Calls the API of the tenant `default`; throws for any status but 200. */
+  call<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
+  close(): Promise<void>;
+}
+
+export async function startService(): Promise<TestService> {
+  const data = await mkdtemp(join(tmpdir(), "hatchery-test-"));
+  const system = await startSystem({ data, host: "127.0.0.1", port: 0, demoPort: 0, names: [], logLevel: "silent" });
+  const call = caller(system.socket);
+  const factory = await openFactory("Acme", systemClock, systemRandomness);
+  await call("POST", "/anchors", { name: "acme", pem: encodePem("CERTIFICATE", factory.certificate) });
+  const { root } = await call<{ readonly root: string }>("GET", "/ca");
+  return {
+    data,
+    port: portOf(system),
+    root: (decodePem(root)[0] as { readonly bytes: Uint8Array }).bytes,
+    factory,
+    call,
+    async close() {
+      await system.close();
+      await rm(data, { recursive: true });
+    },
+  };
+}
+
+export function portOf(system: System): number {
+  const url = system.status().listeners.find(({ tenant }) => tenant === "default")?.url ?? "";
+  return Number(new URL(url).port);
+}
+
+export function caller(socket: string): TestService["call"] {
+  return async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    const request = { method, path: `/api/v1/tenants/default${path}`, ...(body === undefined ? {} : { body }) };
+    const { status, body: answer } = await requestUnix(socket, request);
+    if (status !== 200) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(answer)}`);
+    return answer as T;
+  };
+}
+
+/** The identity of a new device of the service's manufacturer. */
+export async function manufactured(
+  service: TestService,
+  serial: string,
+): Promise<ClientIdentity & { readonly credential: "idevid" }> {
+  const { certificate, key } = await service.factory.makeDevice(serial);
+  return { credential: "idevid", chain: [certificate], key: deviceKey(key, "P-256") };
+}
+
+/** Enrols over a real TLS connection, the files below the service's data directory; returns the device's ledger as well. */
+export async function enrolDevice(
+  service: TestService,
+  operation: "simpleenroll" | "simplereenroll",
+  name: string,
+  settings: Partial<EstDeviceSettings> = {},
+  env: Partial<EstDeviceEnv> = {},
+): Promise<EnrolledCredential & { readonly ledger: Run }> {
+  let ledger: Run | undefined;
+  const environment: EstDeviceEnv = {
+    ...nodeEstEnv({ directory: join(service.data, "devices", name), ledger: (run) => (ledger = run) }),
+    ...env,
+  };
+  const credential = await enroll(
+    operation,
+    {
+      server: { host: "127.0.0.1", port: service.port, anchors: [service.root] },
+      subject: deviceName(name),
+      keyKind: "P-256",
+      binding: "auto",
+      patience: 30_000,
+      ...settings,
+    },
+    environment,
+  );
+  return { ...credential, ledger: ledger as Run };
+}
