@@ -3,6 +3,7 @@ export { type SignatureAlgorithm, signatureAlgorithmOf, signatureAlgorithms } fr
 export {
   type GeneratedKeyKind,
   generateKey,
+  type PrivateKey,
   type PrivateKeyForm,
   privateKeyForm,
   privateKeyFromDer,
@@ -12,4 +13,3 @@ export {
 } from "./private-key.ts";
 export { type KeyKind, type PublicKey, publicKeyOf } from "./public-key.ts";
 export { type SynchronousSigner, signerOf, verifySignature } from "./signature.ts";
-export type { KeyObject as PrivateKey } from "node:crypto";

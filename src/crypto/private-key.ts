@@ -7,10 +7,13 @@ import { tags } from "../encoding/tags.ts";
 import { CryptoError } from "./errors.ts";
 import { publicKeyOf } from "./public-key.ts";
 
+/** A private key in memory, for rooms that hand it on without looking inside. */
+export type PrivateKey = KeyObject;
+
 export type GeneratedKeyKind = "P-256" | "P-384" | "Ed25519" | "RSA-2048" | "RSA-3072";
 
 /** A new private key, made with OpenSSL's random numbers. It blocks: RSA takes hundreds of milliseconds. */
-export function generateKey(kind: GeneratedKeyKind): KeyObject {
+export function generateKey(kind: GeneratedKeyKind): PrivateKey {
   switch (kind) {
     case "P-256":
     case "P-384":
@@ -41,7 +44,7 @@ export function privateKeyForm(der: Uint8Array): PrivateKeyForm {
 }
 
 /** The private key in one of the three forms of DER; throws CryptoError. A key of one side's own: limits as for public keys. */
-export function privateKeyFromDer(der: Uint8Array): KeyObject {
+export function privateKeyFromDer(der: Uint8Array): PrivateKey {
   const type = privateKeyForm(der);
   const key = imported(der, type);
   publicKeyOf(createPublicKey(key).export({ format: "der", type: "spki" }));
@@ -49,7 +52,7 @@ export function privateKeyFromDer(der: Uint8Array): KeyObject {
 }
 
 /** The one private key of a PEM text, which may hold certificates and EC parameters as well; throws CryptoError. */
-export function privateKeyFromPem(text: string): KeyObject {
+export function privateKeyFromPem(text: string): PrivateKey {
   const keys = blocksOf(text).filter(({ label }) => label.endsWith("PRIVATE KEY"));
   const [key] = keys;
   if (key === undefined) throw new CryptoError("malformed-key", "The PEM text holds no private key.");
@@ -59,12 +62,12 @@ export function privateKeyFromPem(text: string): KeyObject {
 }
 
 /** PKCS #8 in DER, not encrypted. */
-export function privateKeyToDer(key: KeyObject): Uint8Array {
+export function privateKeyToDer(key: PrivateKey): Uint8Array {
   return key.export({ format: "der", type: "pkcs8" });
 }
 
 /** PKCS #8 in PEM, not encrypted. */
-export function privateKeyToPem(key: KeyObject): string {
+export function privateKeyToPem(key: PrivateKey): string {
   return encodePem("PRIVATE KEY", privateKeyToDer(key));
 }
 
@@ -82,7 +85,7 @@ function formOf(reader: DerReader): PrivateKeyForm {
   });
 }
 
-function imported(der: Uint8Array, type: PrivateKeyForm): KeyObject {
+function imported(der: Uint8Array, type: PrivateKeyForm): PrivateKey {
   try {
     return createPrivateKey({ key: view(der), format: "der", type });
   } catch {

@@ -1,6 +1,7 @@
 import { constants, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { view } from "../core/bytes.ts";
 import { type SignatureAlgorithm, signatureAlgorithmOf, signatureAlgorithms } from "./algorithms.ts";
+import type { PrivateKey } from "./private-key.ts";
 import { type KeyKind, type PublicKey, publicKeyOf } from "./public-key.ts";
 import type { Signer } from "./signer.ts";
 
@@ -29,7 +30,7 @@ export interface SynchronousSigner extends Signer {
  * A signer over a private key in memory: ECDSA with the hash of the curve's size, Ed25519, or RSA PKCS #1 v1.5 with SHA-256.
  * Throws CryptoError for a key that `publicKeyOf` would refuse.
  */
-export function signerOf(privateKey: KeyObject): SynchronousSigner {
+export function signerOf(privateKey: PrivateKey): SynchronousSigner {
   const { kind, subjectPublicKeyInfo } = publicKeyOf(
     createPublicKey(privateKey).export({ format: "der", type: "spki" }),
   );

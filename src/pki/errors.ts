@@ -1,0 +1,55 @@
+import { HatcheryError } from "../core/errors.ts";
+import { DerError } from "../encoding/errors.ts";
+
+export type PkiErrorCode =
+  | "malformed-name"
+  | "malformed-extension"
+  | "malformed-certificate"
+  | "malformed-request"
+  | "malformed-cms"
+  | "not-certs-only" // a CMS message that is well-formed but something else
+  | "duplicate-extension"
+  | "duplicate-attribute"
+  | "unencodable"; // what a caller wants to build has no encoding, or none that RFC 5280 allows
+
+/** Thrown by everything in this room but `path.ts`. */
+export class PkiError extends HatcheryError<PkiErrorCode> {
+  override readonly name = "PkiError";
+}
+
+export type PathErrorCode =
+  | "no-path" // no anchor vouches for it, or the certificates between are missing
+  | "bad-signature"
+  | "unsupported-algorithm" // of a signature on the path, SHA-1 included
+  | "unsupported-key" // of an issuer on the path: weak, of another type, or malformed
+  | "expired"
+  | "not-yet-valid"
+  | "not-a-ca"
+  | "key-usage"
+  | "path-too-long"
+  | "critical-extension"
+  | "malformed-extension";
+
+/** Why no path leads from a certificate to an anchor. */
+export class PathError extends HatcheryError<PathErrorCode> {
+  override readonly name = "PathError";
+}
+
+/** Runs a decoder of `what`, whose DerError becomes a PkiError with `code`. */
+export function decoding<T>(code: PkiErrorCode, what: string, decode: () => T): T {
+  return renamed(code, `The ${what} is malformed`, decode);
+}
+
+/** Runs an encoder of `what`, whose DerError becomes a PkiError `unencodable`. */
+export function encoding<T>(what: string, encode: () => T): T {
+  return renamed("unencodable", `The ${what} cannot be encoded`, encode);
+}
+
+function renamed<T>(code: PkiErrorCode, complaint: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    throw new PkiError(code, `${complaint}: ${error.message}`, { cause: error, details: error.details });
+  }
+}

@@ -1,0 +1,52 @@
+/** Certificates, certification requests, certs-only CMS, certificate paths: parsed, checked and built. Pure. */
+export { type Certificate, parseCertificate } from "./certificate.ts";
+export { decodeCertsOnly, encodeCertsOnly } from "./cms.ts";
+export {
+  type Attribute,
+  buildCertificationRequest,
+  type CertificationRequest,
+  type CertificationRequestContent,
+  parseCertificationRequest,
+  verifyProofOfPossession,
+} from "./csr.ts";
+export { PathError, type PathErrorCode, PkiError, type PkiErrorCode } from "./errors.ts";
+export { type Extension, encodeExtensions, extensionOf, parseExtensions } from "./extensions.ts";
+export type { GeneralName } from "./general-name.ts";
+export { buildCertificate, type CertificateContent } from "./issue.ts";
+export {
+  type AttributeTypeAndValue,
+  attribute,
+  encodeName,
+  equalNames,
+  formatName,
+  isEmptyName,
+  type Name,
+  type NameAttribute,
+  parseName,
+} from "./name.ts";
+export {
+  attributeTypes,
+  contentTypes,
+  extensionTypes,
+  keyPurposes,
+  otherNames,
+  requestAttributes,
+} from "./oids.ts";
+export { type PathInput, type Purpose, type ValidPath, validatePath } from "./path.ts";
+export {
+  authorityKeyIdentifierOf,
+  type BasicConstraints,
+  basicConstraintsOf,
+  encodeAuthorityKeyIdentifier,
+  encodeBasicConstraints,
+  encodeExtKeyUsage,
+  encodeKeyUsage,
+  encodeSubjectAltName,
+  encodeSubjectKeyIdentifier,
+  extKeyUsageOf,
+  type KeyUsage,
+  keyIdentifierOf,
+  keyUsageOf,
+  subjectAltNameOf,
+  subjectKeyIdentifierOf,
+} from "./standard-extensions.ts";

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { mutations } from "../../test/mutate.ts";
+import { fromHex, hex } from "../core/bytes.ts";
+import * as der from "../encoding/der-writer.ts";
+import { tags } from "../encoding/tags.ts";
+import { PkiError } from "./errors.ts";
+import { attribute, encodeName, equalNames, formatName, isEmptyName, parseName } from "./name.ts";
+import { attributeTypes } from "./oids.ts";
+
+const { commonName, countryName, organizationName, serialNumber, domainComponent } = attributeTypes;
+
+function nameOf(...rdns: readonly (readonly (readonly [type: string, value: Uint8Array])[])[]): Uint8Array {
+  return der.sequence(
+    rdns.map((rdn) => der.setOf(rdn.map(([type, value]) => der.sequence([der.objectIdentifier(type), value])))),
+  );
+}
+
+const idevid = encodeName([
+  { type: countryName, value: "DE" },
+  { type: organizationName, value: "Größe, Inc." },
+  { type: serialNumber, value: "PID:Model-1 SN:42" },
+]);
+
+test("ok/a name is parsed, read and formatted", () => {
+  const name = parseName(idevid);
+  assert.equal(hex(name.raw), hex(idevid));
+  assert.equal(attribute(name, serialNumber), "PID:Model-1 SN:42");
+  assert.equal(attribute(name, commonName), undefined);
+  assert.equal(formatName(name), "serialNumber=PID:Model-1 SN:42,O=Größe\\, Inc.,C=DE");
+  assert.equal(isEmptyName(name), false);
+  assert.equal(isEmptyName(parseName(encodeName([]))), true);
+  assert.equal(formatName(parseName(encodeName([]))), "");
+});
+
+test("ok/string types follow the attribute", () => {
+  const encoded = encodeName([
+    { type: countryName, value: "DE" },
+    { type: domainComponent, value: "example" },
+    { type: commonName, value: "a" },
+  ]);
+  assert.deepEqual(
+    parseName(encoded).relativeDistinguishedNames.map(([only]) => only?.value.tag),
+    [tags.printableString, tags.ia5String, tags.utf8String],
+  );
+});
+
+test("ok/RFC 4514 section 4 examples", () => {
+  const text = (type: string, value: string) => [type, der.utf8String(value)] as const;
+  const cases = [
+    [
+      nameOf(
+        [text(domainComponent, "net")],
+        [text(domainComponent, "example")],
+        [text(attributeTypes.userId, "jsmith")],
+      ),
+      "UID=jsmith,DC=example,DC=net",
+    ],
+    [
+      nameOf(
+        [text(domainComponent, "net")],
+        [text(commonName, "J.  Smith"), text(attributeTypes.organizationalUnitName, "Sales")],
+      ),
+      "OU=Sales+CN=J.  Smith,DC=net",
+    ],
+    [nameOf([text(commonName, 'James "Jim" Smith, III')]), 'CN=James \\"Jim\\" Smith\\, III'],
+    [nameOf([text(commonName, "Before\rAfter")]), "CN=Before\\0dAfter"],
+    [nameOf([["1.3.6.1.4.1.1466.0", der.octetString(Uint8Array.of(0x48, 0x69))]]), "1.3.6.1.4.1.1466.0=#04024869"],
+    [nameOf([text(commonName, "Lučić")]), "CN=Lučić"],
+    [nameOf([text(commonName, "# a ")]), "CN=\\# a\\ "],
+    [nameOf([text(commonName, " ")]), "CN=\\ "],
+    [nameOf([text(commonName, "\u0085")]), "CN=\\c2\\85"],
+  ] as const;
+  for (const [bytes, expected] of cases) assert.equal(formatName(parseName(bytes)), expected);
+});
+
+test("ok/an attribute that occurs twice is none", () => {
+  const name = parseName(
+    encodeName([
+      { type: serialNumber, value: "1" },
+      { type: serialNumber, value: "2" },
+    ]),
+  );
+  assert.equal(attribute(name, serialNumber), undefined);
+});
+
+test("ok/names are compared by RFC 5280 7.1", () => {
+  const cn = (value: Uint8Array) => parseName(nameOf([[commonName, value]]));
+  assert.ok(equalNames(cn(der.utf8String("Example  Root")), cn(der.printableString(" example ROOT "))));
+  assert.ok(!equalNames(cn(der.utf8String("Example Root")), cn(der.utf8String("ExampleRoot"))));
+  assert.ok(!equalNames(cn(der.ia5String("a")), cn(der.ia5String("A"))));
+  const organization = parseName(nameOf([[organizationName, der.utf8String("a")]]));
+  assert.ok(!equalNames(cn(der.utf8String("a")), organization));
+  const two = parseName(
+    nameOf([
+      [commonName, der.utf8String("a")],
+      [organizationName, der.utf8String("b")],
+    ]),
+  );
+  const apart = parseName(nameOf([[commonName, der.utf8String("a")]], [[organizationName, der.utf8String("b")]]));
+  assert.ok(!equalNames(two, apart));
+});
+
+test("ok/text cannot imitate the structure of another name", () => {
+  const one = parseName(encodeName([{ type: commonName, value: `a","${organizationName}=b` }]));
+  const two = parseName(
+    encodeName([
+      { type: commonName, value: "a" },
+      { type: organizationName, value: "b" },
+    ]),
+  );
+  assert.ok(!equalNames(one, two));
+});
+
+test("ok/what is encoded is read back", () => {
+  const value = fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 });
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 8 }), (values) => {
+      const name = parseName(encodeName(values.map((text) => ({ type: commonName, value: text }))));
+      assert.deepEqual(
+        name.relativeDistinguishedNames.map(([only]) => only?.text),
+        values,
+      );
+      assert.ok(equalNames(name, parseName(name.raw)));
+    }),
+    { seed: 9, numRuns: 300 },
+  );
+});
+
+test("fail/malformed names", () => {
+  const cases = [
+    "",
+    "05 00",
+    "3002 3000",
+    "3004 3102 3000",
+    "30 0b 3109 3007 0603550403 0c00 00",
+    "300b3109300706035504030cff",
+  ];
+  for (const text of cases)
+    assert.throws(
+      () => parseName(fromHex(text.replaceAll(" ", "")) ?? new Uint8Array()),
+      { code: "malformed-name" },
+      text,
+    );
+  const invalidUtf8 = nameOf([[commonName, der.element(0x0c, Uint8Array.of(0xff))]]);
+  assert.throws(() => parseName(invalidUtf8), { code: "malformed-name" });
+  const many = Array.from({ length: 33 }, () => ({ type: commonName, value: "a" }));
+  assert.throws(() => parseName(encodeName(many)), { code: "malformed-name" });
+});
+
+test("fail/names without an encoding", () => {
+  assert.throws(() => encodeName([{ type: countryName, value: "Ä" }]), { code: "unencodable" });
+  assert.throws(() => encodeName([{ type: domainComponent, value: "ä" }]), { code: "unencodable" });
+  assert.throws(() => encodeName([{ type: "CN", value: "a" }]), { code: "unencodable" });
+});
+
+test("ok/damaged names are answered with a PkiError or a name that formats", () => {
+  for (const mutation of mutations(10, idevid, 2000)) {
+    try {
+      const name = parseName(mutation);
+      assert.doesNotMatch(formatName(name), /\p{Cc}/u);
+      assert.ok(name.normalised.length > 0);
+    } catch (error) {
+      assert.ok(error instanceof PkiError, String(error));
+    }
+  }
+});
