@@ -1,0 +1,96 @@
+import { X509Certificate } from "node:crypto";
+import { type ConnectionOptions, checkServerIdentity } from "node:tls";
+import { view } from "../../core/bytes.ts";
+import { codeOf } from "../../core/errors.ts";
+import { reasonOf, TransportError } from "../errors.ts";
+
+/** A certificate in PEM or DER. */
+export type Certificate = string | Uint8Array;
+
+/** What makes a server acceptable; the system's own roots never do. */
+export type ServerTrust =
+  | {
+      readonly kind: "anchors";
+      /** Each is an anchor in its own right, self-signed or not. */
+      readonly anchors: readonly Certificate[];
+      /**
+       * Asked when the certificate is trusted but has another name: true accepts it all the same. RFC 7030 section 3.6.1
+       * wants this for an EST CA's own id-kp-cmcRA certificate.
+       */
+      readonly acceptOtherName?: (certificate: Uint8Array) => boolean;
+    }
+  /** Any certificate: the caller authenticates the server later (RFC 7030 section 4.1.1, RFC 8995 section 5.1). */
+  | { readonly kind: "provisional" };
+
+/** The TLS options for `trust`; throws `unusable-credential` for an anchor that is no certificate. */
+export function trustOptions(trust: ServerTrust): ConnectionOptions {
+  if (trust.kind === "provisional") return { ca: [], rejectUnauthorized: false };
+  const { acceptOtherName } = trust;
+  return {
+    ca: trust.anchors.map(pemOf),
+    // An anchor is a key and a name (RFC 5280 section 6.1.1 d); without this OpenSSL goes on to look for a self-signed one.
+    allowPartialTrustChain: true,
+    rejectUnauthorized: true,
+    checkServerIdentity(host, certificate) {
+      const mismatch = checkServerIdentity(host, certificate);
+      return mismatch !== undefined && acceptOtherName?.(certificate.raw) === true ? undefined : mismatch;
+    },
+  };
+}
+
+/** One certificate in PEM; throws `unusable-credential`. */
+export function pemOf(certificate: Certificate): string {
+  try {
+    return new X509Certificate(typeof certificate === "string" ? certificate : view(certificate)).toString();
+  } catch (cause) {
+    throw new TransportError(
+      "unusable-credential",
+      "A trust anchor or certificate is not a certificate in PEM or DER.",
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** What a failed TLS handshake with `host` means: `server-not-trusted`, `name-mismatch` or `handshake-failed`. */
+export function handshakeError(cause: unknown, host: string): TransportError {
+  const code = codeOf(cause);
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+    return new TransportError(
+      "name-mismatch",
+      `The server's certificate is not for ${host}; connect by a name that it holds, or give the server a certificate for this one.`,
+      { cause },
+    );
+  const sentence = Object.hasOwn(verifySentences, code) ? verifySentences[code] : undefined;
+  if (sentence !== undefined) return new TransportError("server-not-trusted", sentence, { cause, details: { host } });
+  if (isVerifyError(cause))
+    return new TransportError(
+      "server-not-trusted",
+      `The server's certificate is not acceptable: ${reasonOf(cause)}; give the server another one.`,
+      { cause, details: { host } },
+    );
+  return new TransportError("handshake-failed", `The TLS handshake with ${host} failed: ${reasonOf(cause)}.`, {
+    cause,
+  });
+}
+
+// Node gives the errors of OpenSSL's verification their X509_V_ERR name as code; errors of the protocol are ERR_* or E*.
+function isVerifyError(cause: unknown): boolean {
+  const code = codeOf(cause);
+  return /^[A-Z0-9_]+$/.test(code) && code.includes("_") && !code.startsWith("ERR_");
+}
+
+const unknownIssuer =
+  "The server's certificate does not lead to one of the trust anchors; install the server's CA certificate as an anchor, or check that this is the right server.";
+
+const verifySentences: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: "A certificate of the server has expired; renew it, or correct this machine's clock.",
+  CERT_NOT_YET_VALID:
+    "A certificate of the server is not valid yet; correct the clock of this machine or of the server.",
+  DEPTH_ZERO_SELF_SIGNED_CERT: unknownIssuer,
+  SELF_SIGNED_CERT_IN_CHAIN: unknownIssuer,
+  UNABLE_TO_GET_ISSUER_CERT: unknownIssuer,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownIssuer,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownIssuer,
+};
