@@ -3,7 +3,7 @@ import type { Certificate } from "../../pki/certificate.ts";
 import { parseCertificate } from "../../pki/certificate.ts";
 import { type Extension, extensionOf } from "../../pki/extensions.ts";
 import type { GeneralName } from "../../pki/general-name.ts";
-import { attribute, encodeName, isEmptyName } from "../../pki/name.ts";
+import { attribute, encodeName, equalNames, isEmptyName } from "../../pki/name.ts";
 import { attributeTypes, extensionTypes } from "../../pki/oids.ts";
 import { subjectAltNameOf } from "../../pki/standard-extensions.ts";
 import type { Client } from "./authenticate.ts";
@@ -41,7 +41,8 @@ export function namesToRenew(chain: readonly Uint8Array[]): {
 }
 
 function renewed({ csr }: EnrollRequest, certificate: Certificate): CertifiedNames {
-  if (!equal(csr.subject.raw, certificate.subject.raw)) {
+  // strongSwan writes a PrintableString where the certificate has a UTF8String: the same name by RFC 5280 7.1.
+  if (!equalNames(csr.subject, certificate.subject)) {
     throw new EstRefused(
       "name-not-the-client",
       "the renewal's subject is not the one of the certificate that is renewed",
