@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ManualClock } from "../core/clock.ts";
+import { seededRandomness } from "../core/randomness.ts";
+import type { Evidence } from "../protocols/ports.ts";
+import type { Lifecycle, Rule } from "../store/records.ts";
+import { openSqliteStore } from "../store/sqlite.ts";
+import type { Store } from "../store/store.ts";
+import { admissionOf, describeMatch, matches } from "./admission.ts";
+import { claimSerial } from "./inventory.ts";
+
+const tenant = "default";
+const clock = new ManualClock(1_000);
+
+const idevid: Evidence = {
+  protocol: "est",
+  variant: "est/idevid",
+  operation: "simpleenroll",
+  credential: "idevid",
+  name: "SN-1",
+  proven: true,
+  serial: "SN-1",
+  issuer: "acme",
+  certificate: "c1",
+  key: "k1",
+  subject: "session-1",
+  address: "192.0.2.7:1",
+  run: "run-1",
+};
+const { serial: _, issuer: __, certificate: ___, ...unproven } = idevid;
+const anonymous: Evidence = { ...unproven, credential: "anonymous", proven: false, name: "lamp" };
+const password: Evidence = { ...unproven, credential: "password", name: "lamp" };
+
+async function house(): Promise<{
+  store: Store;
+  decide: (evidence: Evidence) => ReturnType<ReturnType<typeof admissionOf>["decide"]>;
+  admit: (evidence: Evidence) => Promise<string>;
+}> {
+  const store = await openSqliteStore(":memory:", { clock });
+  await store.commit([store.tenants.ensure({ tenant, created: 1 })]);
+  const { decide } = admissionOf(tenant, store, clock, seededRandomness("admission"));
+  return {
+    store,
+    decide,
+    async admit(evidence) {
+      const { verdict, writes, device } = await decide(evidence);
+      assert.equal(verdict, "allow");
+      await store.commit(writes);
+      return device ?? assert.fail("an admitted device is in the inventory");
+    },
+  };
+}
+
+let rules = 0;
+function rule(store: Store, verdict: Rule["verdict"], match: Rule["match"]) {
+  rules += 1;
+  return store.commit([store.policy.appendRule({ tenant, id: `rule-${rules}`, verdict, match, created: 1 })]);
+}
+
+test("fail/default: a proven device that nobody claimed, and one that proves nothing", async () => {
+  const { decide } = await house();
+  const unclaimed = await decide(idevid);
+  assert.deepEqual([unclaimed.verdict, unclaimed.rule], ["deny", "default"]);
+  assert.match(unclaimed.reason, /SN-1 of acme is not claimed; claim it or add a rule/);
+  assert.deepEqual([(await decide(anonymous)).verdict, (await decide(anonymous)).rule], ["deny", "default"]);
+});
+
+test("ok/claimed: the device becomes operational, with the identities that were proven", async () => {
+  const { store, decide, admit } = await house();
+  const claimed = await claimSerial(store, tenant, "SN-1", "ada", clock, seededRandomness("claim"));
+  assert.equal((await decide(idevid)).rule, "claimed");
+  assert.equal(await admit(idevid), claimed.id);
+  assert.equal((await store.devices.find(tenant, claimed.id))?.lifecycle, "operational");
+  const { items } = await store.devices.identities(tenant, claimed.id, { limit: 9 });
+  assert.deepEqual(
+    items.map(({ kind, value, provenBy }) => [kind, value, provenBy]),
+    [
+      ["certificate", "c1", "idevid"],
+      ["key", "k1", "idevid"],
+      ["serial", "SN-1", "idevid"],
+    ],
+  );
+});
+
+test("fail/a device that proves nothing does not get what is claimed for a serial number", async () => {
+  const { store, decide } = await house();
+  await claimSerial(store, tenant, "SN-1", "ada", clock, seededRandomness("claim"));
+  assert.equal((await decide({ ...anonymous, name: "SN-1" })).verdict, "deny");
+});
+
+test("ok/rules: the first that matches decides, before everything built in", async () => {
+  const { store, decide } = await house();
+  await claimSerial(store, tenant, "SN-1", "ada", clock, seededRandomness("claim"));
+  await rule(store, "allow", { issuer: "acme", serial: "SN-9*" });
+  assert.equal((await decide(idevid)).rule, "claimed");
+  await rule(store, "deny", { issuer: "ac*" });
+  await rule(store, "allow", { serial: "SN-1" });
+  const denied = await decide(idevid);
+  assert.equal(denied.verdict, "deny");
+  assert.match(denied.reason, /^rule rule-\d+ says deny to any device of ac\*$/);
+  assert.equal((await decide({ ...idevid, serial: "SN-99", name: "SN-99" })).verdict, "allow");
+});
+
+const conditions: readonly (readonly [Rule["match"], Evidence, boolean])[] = [
+  [{}, anonymous, true],
+  [{ protocol: "est" }, idevid, true],
+  [{ protocol: "brski" }, idevid, false],
+  [{ credential: "anonymous" }, idevid, false],
+  [{ credential: "idevid", issuer: "acme", serial: "SN-*" }, idevid, true],
+  [{ issuer: "acm" }, idevid, false],
+  // What a device only says of itself is no serial number.
+  [{ serial: "*" }, anonymous, false],
+  [{ issuer: "*" }, password, false],
+];
+
+for (const [match, evidence, expected] of conditions) {
+  test(`ok/match: ${evidence.credential} ${expected ? "is" : "is not"} ${describeMatch(match)} ${JSON.stringify(match)}`, () => {
+    assert.equal(matches(match, evidence), expected);
+  });
+}
+
+test("ok/wait: asks a person once, then does what the person said, once", async () => {
+  const { store, decide, admit } = await house();
+  await rule(store, "wait", { credential: "anonymous" });
+  const first = await decide(anonymous);
+  assert.deepEqual([first.verdict, first.retryAfter, first.writes.length], ["wait", 5, 1]);
+  await store.commit(first.writes);
+  assert.deepEqual((await decide(anonymous)).writes, []);
+  const [approval] = (await store.approvals.pending(tenant, { limit: 9 })).items;
+  assert.ok(approval);
+  assert.equal(approval.evidence["name"], "lamp");
+  assert.equal("subject" in approval.evidence, false);
+  await store.commit([
+    store.approvals.decide(tenant, approval.id, { state: "approved", decided: 2, decidedBy: "ada" }),
+  ]);
+  const approved = await decide(anonymous);
+  assert.deepEqual([approved.verdict, approved.decidedBy, approved.reason], ["allow", "ada", "approved by ada"]);
+  await admit(anonymous);
+  assert.equal((await decide({ ...anonymous, run: "run-2" })).verdict, "wait");
+});
+
+test("fail/denied: holds for the run that asked; the device may ask anew", async () => {
+  const { store, decide } = await house();
+  await rule(store, "wait", {});
+  await store.commit((await decide(anonymous)).writes);
+  const [approval] = (await store.approvals.pending(tenant, { limit: 9 })).items;
+  await store.commit([
+    store.approvals.decide(tenant, approval?.id ?? "", { state: "denied", decided: 2, decidedBy: "ada" }),
+  ]);
+  assert.deepEqual([(await decide(anonymous)).verdict, (await decide(anonymous)).reason], ["deny", "denied by ada"]);
+  const anew = await decide({ ...anonymous, run: "run-2" });
+  assert.deepEqual([anew.verdict, anew.writes.length], ["wait", 1]);
+  await store.commit(anew.writes);
+});
+
+test("ok/wait: the more devices wait, the less often each asks", async () => {
+  const { store, decide } = await house();
+  await rule(store, "wait", {});
+  for (let count = 0; count < 1200; count += 400) {
+    const asking = Array.from({ length: 400 }, (_, index) => ({
+      ...anonymous,
+      subject: `s${count + index}`,
+      key: `k${count + index}`,
+    }));
+    const decisions = await Promise.all(asking.map(decide));
+    await store.commit(decisions.flatMap(({ writes }) => writes));
+  }
+  assert.equal((await decide({ ...anonymous, subject: "another" })).retryAfter, 12);
+});
+
+for (const lifecycle of ["suspended", "retired", "transferred"] as const satisfies readonly Lifecycle[]) {
+  test(`fail/a ${lifecycle} device gets nothing, whatever the rules say`, async () => {
+    const { store, decide } = await house();
+    await rule(store, "allow", {});
+    const device = await claimSerial(store, tenant, "SN-1", "ada", clock, seededRandomness("claim"));
+    await store.commit([store.devices.update(device, { lifecycle, updated: 2_000 })]);
+    assert.deepEqual([(await decide(idevid)).verdict, (await decide(idevid)).rule], ["deny", "lifecycle"]);
+  });
+}
+
+test("fail/a public key that is another device's", async () => {
+  const { store, decide, admit } = await house();
+  await rule(store, "allow", {});
+  await admit(idevid);
+  const cloned = await decide({ ...idevid, serial: "SN-2", name: "SN-2", certificate: "c2" });
+  assert.deepEqual([cloned.verdict, cloned.rule], ["deny", "one key, one device"]);
+});
+
+test("ok/two runs of one new device at once: one is first, the other loses its guard", async () => {
+  const { store, decide } = await house();
+  await rule(store, "allow", {});
+  const [a, b] = [await decide(idevid), await decide({ ...idevid, key: "k2", run: "run-2" })];
+  await store.commit(a.writes);
+  await assert.rejects(store.commit(b.writes), { code: "guard-lost" });
+  await store.commit((await decide({ ...idevid, key: "k2", run: "run-2" })).writes);
+  assert.equal((await store.devices.list(tenant, { limit: 9 })).items.length, 1);
+});
+
+for (const serial of ["", " ", "a b", "x".repeat(65), "SN-*", "ä"]) {
+  test(`fail/claim: "${serial.slice(0, 8)}" is no serial number`, async () => {
+    const { store } = await house();
+    await assert.rejects(claimSerial(store, tenant, serial, "ada", clock, seededRandomness("claim")), {
+      code: "invalid",
+    });
+  });
+}
