@@ -1,0 +1,47 @@
+import type { z } from "zod";
+import type { ComparisonRow } from "../knowledge/compare.ts";
+import type { Run } from "../knowledge/run.ts";
+import type { ServiceStatus } from "../service/api/context.ts";
+import type * as schemas from "../service/api/schemas.ts";
+
+/** What the API answers, by its own schemas; types only, so that no command loads them. */
+
+export type Device = z.infer<typeof schemas.device>;
+export type RunSummary = z.infer<typeof schemas.runSummary>;
+export type Approval = z.infer<typeof schemas.approval>;
+export type Anchor = z.infer<typeof schemas.anchor>;
+export type Rule = z.infer<typeof schemas.rule>;
+export type EstUser = z.infer<typeof schemas.estUser>;
+export type Status = ServiceStatus;
+
+export interface WholeDevice extends Device {
+  readonly identities: readonly z.infer<typeof schemas.identity>[];
+  readonly certificates: readonly z.infer<typeof schemas.certificate>[];
+  readonly runs: readonly RunSummary[];
+}
+
+/** A sentence of the survey that the run does not confirm. */
+export interface Contradiction {
+  readonly statement: string;
+  readonly found: string;
+}
+
+export interface WholeRun {
+  readonly summary: RunSummary;
+  readonly run: Run;
+  readonly contradictions: readonly Contradiction[];
+}
+
+export interface Comparison {
+  readonly rows: readonly ComparisonRow[];
+}
+
+export interface CaCertificates {
+  readonly root: string;
+  readonly issuing: string;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next?: string;
+}

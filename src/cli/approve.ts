@@ -1,0 +1,61 @@
+import type { Command } from "commander";
+import type { Approval } from "./answers.ts";
+import { segment, tenantApi } from "./api.ts";
+import { printable, shortTime } from "./format.ts";
+import { count, example, type Invocation, invocationOf } from "./options.ts";
+import { print, printJson } from "./output.ts";
+
+/** `hatchery approve [ID]` and `hatchery deny ID`: a person's decision on what waits for one. */
+export function addApprovals(program: Command): void {
+  program
+    .command("approve")
+    .description("approve a waiting request, or list what waits")
+    .argument("[request]", "id of the request or of its run; lists what waits when left out")
+    .option("--limit <number>", "list so many at most", count, 100)
+    .addHelpText("after", example("hatchery approve", "hatchery approve 9f0c42d1a7b3"))
+    .action(async (id: string | undefined, { limit }: { readonly limit: number }, command: Command) => {
+      const invocation = invocationOf(command);
+      await (id === undefined ? list(limit, invocation) : decide(id, "approved", invocation));
+    });
+
+  program
+    .command("deny")
+    .description("deny a waiting request")
+    .argument("<request>", "id of the request or of its run")
+    .addHelpText("after", example("hatchery deny 9f0c42d1a7b3"))
+    .action(async (id: string, _: unknown, command: Command) => decide(id, "denied", invocationOf(command)));
+}
+
+async function list(limit: number, invocation: Invocation): Promise<void> {
+  const listing = await tenantApi(invocation).list<Approval>("/approvals", limit);
+  if (invocation.json) return printJson(listing);
+  if (listing.items.length === 0) return print("nothing waits for a decision");
+  const { table } = await import("./table.ts");
+  const rows = listing.items.map((approval) => [
+    approval.id,
+    shortTime(approval.created),
+    nameIn(approval),
+    shown(approval.evidence["credential"]),
+    shown(approval.evidence["address"]),
+    // The one thing by which a person can tell two requests of the same name apart.
+    shown(approval.evidence["key"]).slice(0, 16),
+    approval.run,
+  ]);
+  print(table(["request", "since", "device", "credential", "address", "key", "run"], rows));
+  if (listing.more) print(`only the oldest ${limit} are shown; see more with --limit`);
+}
+
+async function decide(id: string, state: "approved" | "denied", invocation: Invocation): Promise<void> {
+  const decided = await tenantApi(invocation).post<Approval>(`/approvals/${segment(id)}`, { state });
+  if (invocation.json) return printJson(decided);
+  const consequence = state === "approved" ? "; it gets its certificate when it asks again" : "";
+  print(printable(`${state} ${nameIn(decided)} (request ${decided.id}, run ${decided.run})${consequence}`));
+}
+
+function nameIn({ evidence }: Approval): string {
+  return shown(evidence["name"]);
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? "-" : String(value);
+}

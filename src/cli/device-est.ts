@@ -1,0 +1,168 @@
+import { join } from "node:path";
+import { type Command, Option } from "commander";
+import type { Run } from "../knowledge/run.ts";
+import type { EnrolledCredential, EstDeviceSettings } from "../protocols/est/index.ts";
+import type { KeyKind } from "../protocols/ports.ts";
+import { CliError } from "./errors.ts";
+import { parseEstUrl } from "./est-url.ts";
+import { writeText } from "./files.ts";
+import { duration, printable, shortTime } from "./format.ts";
+import { example, invocationOf, seconds } from "./options.ts";
+import { notice, print, printJson } from "./output.ts";
+import { passwordFromFile } from "./password.ts";
+
+/** `hatchery device est`: this machine as an EST client, against any EST server. */
+export function addDeviceEst(device: Command): void {
+  device
+    .command("est")
+    .description("get a certificate from an EST server, or renew it")
+    .requiredOption("--url <url>", "the server: https://HOST:PORT, or https://HOST:PORT/LABEL")
+    .requiredOption(
+      "--ca <file>",
+      "certificates in PEM that the server is trusted by, such as `hatchery ca export` prints",
+    )
+    .requiredOption("--out <directory>", "where key and certificate are kept")
+    .option("--name <name>", "name to ask for, the common name of the certificate; not for a renewal")
+    .option("--cert <file>", "the manufacturer's certificate of this device, with its chain, in PEM")
+    .option("--key <file>", "the private key of --cert, in PEM")
+    .option("--user <name>", "user name; the password comes from --password-file or from HATCHERY_PASSWORD")
+    .option("--password-file <file>", "read the password from the first line of a file")
+    .option("--renew", "renew the certificate in --out")
+    .addOption(new Option("--key-kind <kind>", "kind of the new key").choices(keyKinds).default("P-256"))
+    .addOption(
+      new Option("--binding <when>", "channel binding in the request (RFC 7030 3.5)")
+        .choices(["auto", "never"])
+        .default("auto"),
+    )
+    .option("--patience <seconds>", "how long to wait altogether for a decision", seconds, 3600)
+    .option("--ledger <file>", "write what this end saw of the run, in JSON")
+    .addHelpText(
+      "after",
+      example(
+        "hatchery device est --url https://est.example:8443 --ca anchor.pem --cert idevid.pem --key idevid.key --name sensor-7 --out ./credential",
+        "hatchery device est --url https://est.example:8443 --ca anchor.pem --renew --out ./credential",
+      ),
+    )
+    .action(async (options: EstOptions, command: Command) => {
+      const done = await enrolled(options);
+      if (invocationOf(command).json) return printJson(asJson(done, options));
+      print(asText(done, options));
+    });
+}
+
+interface EstOptions {
+  readonly url: string;
+  readonly ca: string;
+  readonly out: string;
+  readonly name?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+  readonly renew?: boolean;
+  readonly keyKind: KeyKind;
+  readonly binding: "auto" | "never";
+  readonly patience: number;
+  readonly ledger?: string;
+}
+
+async function enrolled(options: EstOptions): Promise<EnrolledCredential> {
+  const settings = await settingsOf(options);
+  const [{ enroll }, { nodeEstEnv }] = await Promise.all([
+    import("../protocols/est/index.ts"),
+    import("../device/index.ts"),
+  ]);
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort(new CliError("interrupted", interrupted));
+  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+  let ledger: Run | undefined;
+  const env = nodeEstEnv({
+    directory: options.out,
+    signal: interruption.signal,
+    ledger: (run) => {
+      ledger = run;
+    },
+    waiting: (pause, run) => notice(waiting(pause, run)),
+  });
+  try {
+    return await enroll(options.renew === true ? "simplereenroll" : "simpleenroll", settings, env);
+  } catch (error) {
+    interruption.signal.throwIfAborted();
+    throw error;
+  } finally {
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    // A run that failed is the one whose ledger is looked at.
+    if (options.ledger !== undefined && ledger !== undefined)
+      await writeText(options.ledger, `${JSON.stringify(ledger)}\n`);
+  }
+}
+
+async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
+  checkCombination(options);
+  const { url, ca, out, name, cert, key, user, renew, keyKind, binding, patience } = options;
+  const address = parseEstUrl(url);
+  const { currentIdentity, deviceName, loadIdentity, readAnchors } = await import("../device/index.ts");
+  const current = renew === true ? await currentIdentity(out) : undefined;
+  if (renew === true && current === undefined)
+    throw new CliError("nothing-there", `${out} holds no certificate to renew; get one first, without --renew`);
+  const given = cert === undefined || key === undefined ? undefined : await loadIdentity(cert, key);
+  return {
+    server: { ...address, anchors: await readAnchors(ca) },
+    // A renewal takes its names from the certificate that it renews.
+    subject: deviceName(name ?? "renewal"),
+    keyKind,
+    binding,
+    patience: patience * 1000,
+    ...(current === undefined ? {} : { identity: { ...current, credential: "ldevid" } as const }),
+    ...(given === undefined ? {} : { identity: { ...given, credential: "idevid" } as const }),
+    ...(user === undefined ? {} : { credentials: { user, password: await password(options) } }),
+  };
+}
+
+function checkCombination({ name, cert, key, user, passwordFile, renew }: EstOptions): void {
+  const wrong = (sentence: string) => new CliError("usage", sentence);
+  if ((cert === undefined) !== (key === undefined)) throw wrong("--cert and --key belong together; give both");
+  if (cert !== undefined && user !== undefined) throw wrong("give either --cert and --key or --user, not both");
+  if (passwordFile !== undefined && user === undefined) throw wrong("--password-file needs --user");
+  if (renew === true && (cert !== undefined || user !== undefined || name !== undefined))
+    throw wrong("--renew uses the certificate and the name in --out; leave --cert, --user and --name out");
+  if (renew !== true && name === undefined) throw wrong("say with --name what the device shall be called");
+}
+
+async function password({ passwordFile }: EstOptions): Promise<string> {
+  if (passwordFile !== undefined) return passwordFromFile(passwordFile);
+  const given = process.env["HATCHERY_PASSWORD"];
+  if (given === undefined || given === "")
+    throw new CliError("usage", "--user needs a password: give --password-file or set HATCHERY_PASSWORD");
+  return given;
+}
+
+function waiting(pause: number, run: string | undefined): string {
+  const how = run === undefined ? "" : `, who can run: hatchery approve ${run}`;
+  return `waiting for a person at the server${how}; asking again in ${duration(pause * 1000)}`;
+}
+
+function filesOf(out: string) {
+  const current = join(out, "current");
+  const file = (name: string) => join(current, name);
+  return { certificate: file("cert.pem"), chain: file("chain.pem"), key: file("key.pem"), authorities: file("ca.pem") };
+}
+
+function asJson({ certificate, run }: EnrolledCredential, { out }: EstOptions) {
+  return { notAfter: certificate.notAfter, files: filesOf(out), ...(run === undefined ? {} : { run }) };
+}
+
+function asText({ certificate, run }: EnrolledCredential, { out, renew }: EstOptions): string {
+  const { chain, key, authorities, certificate: file } = filesOf(out);
+  const told = run === undefined ? "" : `, run ${printable(run)}`;
+  return [
+    `${renew === true ? "renewed" : "enrolled"}; valid until ${shortTime(certificate.notAfter)}${told}`,
+    `  certificate  ${file}`,
+    `  with chain   ${chain}`,
+    `  private key  ${key}`,
+    `  CA           ${authorities}`,
+  ].join("\n");
+}
+
+const interrupted = "interrupted; the key is kept, so the same command goes on where this one ended";
+const keyKinds = ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"] as const satisfies readonly KeyKind[];

@@ -1,0 +1,68 @@
+import { Command, CommanderError } from "commander";
+import { codeOf, messageOf } from "../core/errors.ts";
+import { addApprovals } from "./approve.ts";
+import { addCa } from "./ca.ts";
+import { addClaim } from "./claim.ts";
+import { addCompare } from "./compare.ts";
+import { addDemo } from "./demo.ts";
+import { addDeviceEst } from "./device-est.ts";
+import { addDevices } from "./devices.ts";
+import { exitCodeOf } from "./errors.ts";
+import { addEstUsers } from "./est-user.ts";
+import { addSharedOptions } from "./options.ts";
+import { notice, printJson } from "./output.ts";
+import { addRules } from "./rule.ts";
+import { addRuns } from "./runs.ts";
+import { addStatus } from "./status.ts";
+import { addTrust } from "./trust.ts";
+import { addUp } from "./up.ts";
+
+/**
+ * Runs the command that `argv` (without Node and script) names and resolves with its exit code: 0 done, 1 what was asked
+ * for failed or was refused, 2 used wrongly or no service runs. Never rejects; says every failure on standard error.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  // The reader of a pipe may leave, as `head` does; what it did not want is no failure.
+  process.stdout.on("error", ignoreClosedPipe);
+  try {
+    await program().parseAsync(argv, { from: "user" });
+    return 0;
+  } catch (error) {
+    // Commander has printed its sentence, or the help that was asked for.
+    const usage = error instanceof CommanderError;
+    if (usage && error.exitCode === 0) return 0;
+    const code = usage ? "usage" : codeOf(error);
+    const message = messageOf(error).replace(/^error: /, "");
+    if (!usage) notice(`error: ${message}`);
+    if (argv.includes("--json")) printJson({ error: { code, message } });
+    return exitCodeOf(code);
+  }
+}
+
+/** The command line as a tree of commands; what a command needs to work is loaded when it runs. */
+function program(): Command {
+  const root = new Command("hatchery")
+    .description("Onboards IoT devices over every protocol of the survey, and keeps who knew what.")
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError("(add --help to see how it is used)")
+    .exitOverride();
+  addSharedOptions(root);
+  addUp(root);
+  addStatus(root);
+  addDevices(root);
+  addClaim(root);
+  addApprovals(root);
+  addRules(root);
+  addTrust(root);
+  addCa(root);
+  addEstUsers(root);
+  addRuns(root);
+  addCompare(root);
+  addDemo(root);
+  addDeviceEst(root.command("device").description("be a device: onboard this machine for real"));
+  return root;
+}
+
+function ignoreClosedPipe(error: Error): void {
+  if (codeOf(error) !== "EPIPE") throw error;
+}

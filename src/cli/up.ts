@@ -1,0 +1,132 @@
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { messageOf } from "../core/errors.ts";
+import type { System } from "../service/system.ts";
+import { tenantApi } from "./api.ts";
+import { duration } from "./format.ts";
+import { example, type Invocation, invocationOf, port } from "./options.ts";
+import { notice, print, printJson } from "./output.ts";
+import { runChart } from "./runs.ts";
+
+/** `hatchery up`: the whole service in this process, until a signal ends it. */
+export function addUp(program: Command): void {
+  program
+    .command("up")
+    .description("start the service; it keeps all that it knows in the data directory")
+    .option("--host <address>", "address on which devices are served", "127.0.0.1")
+    .option("--listen <address>", "the same as --host")
+    .option("--port <number>", "port for the devices of the tenant default", port, 8443)
+    .option("--demo-port <number>", "port for the devices of the tenant demo", port, 8444)
+    .option("--name <name...>", "names and addresses by which devices reach this machine, for its certificate", [])
+    .option("--demo", "onboard an emulated device when the inventory is empty")
+    .option("--no-demo", "do not")
+    .addOption(new Option("--log-level <level>", "how much to log").choices(logLevels).default("warn"))
+    .addHelpText(
+      "after",
+      example("hatchery up --demo", "hatchery up --data /srv/hatchery --host 0.0.0.0 --name est.example"),
+    )
+    .action(async (options: UpOptions, command: Command) => up(options, invocationOf(command)));
+}
+
+interface UpOptions {
+  readonly host: string;
+  readonly listen?: string;
+  readonly port: number;
+  readonly demoPort: number;
+  readonly name: readonly string[];
+  readonly demo?: boolean;
+  readonly logLevel: string;
+}
+
+async function up(options: UpOptions, invocation: Invocation): Promise<void> {
+  const stop = stopOnSignal();
+  const { startSystem } = await import("../service/system.ts");
+  const { listen, host, demoPort, name, logLevel } = options;
+  const system = await startSystem({
+    data: invocation.data,
+    host: listen ?? host,
+    port: options.port,
+    demoPort,
+    names: name,
+    logLevel,
+  });
+  try {
+    const shown = options.demo === true ? await Promise.race([demo(system, invocation), aborted(stop)]) : undefined;
+    if (!stop.aborted) announce(system, shown, invocation);
+    await aborted(stop);
+  } finally {
+    await system.close();
+  }
+}
+
+interface DemoShown {
+  readonly run: string;
+  readonly chart: string;
+}
+
+/** The demo's run and its chart; undefined when there was no need for it or it did not work, which stops no service. */
+async function demo(system: System, invocation: Invocation): Promise<DemoShown | undefined> {
+  const estUrl = system.status().listeners.find(({ tenant, protocol }) => tenant === "demo" && protocol === "est")?.url;
+  if (estUrl === undefined || !(await system.emptyInventory())) return undefined;
+  try {
+    const { runDemo } = await import("../lab/demo.ts");
+    const log = (line: string) => notice(`demo: ${line}`);
+    const { run } = await runDemo({ data: resolve(invocation.data), socket: system.socket, estUrl, log });
+    return { run, chart: await runChart(tenantApi({ data: invocation.data, tenant: "demo" }), run) };
+  } catch (error) {
+    notice(`demo: it did not work, and the service runs without it: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+function announce(system: System, shown: DemoShown | undefined, invocation: Invocation): void {
+  const { version, data, listeners } = system.status();
+  if (invocation.json) {
+    const demonstrated = shown === undefined ? {} : { demo: { run: shown.run } };
+    printJson({ version, data, socket: system.socket, listeners, ...demonstrated });
+    return;
+  }
+  if (shown !== undefined) print(`${shown.chart}\n`);
+  const here = invocation.data === "./data" ? "hatchery" : `hatchery --data ${invocation.data}`;
+  print(
+    [
+      `hatchery ${version} is up; Ctrl-C ends it`,
+      ...listeners.map(({ tenant, protocol, url }) => `  ${`${protocol}, ${tenant}`.padEnd(18)}${url}`),
+      `  ${"data".padEnd(18)}${data}`,
+      `  ${"API".padEnd(18)}${system.socket}, open to this user alone, who is the administrator`,
+      "",
+      "try in another terminal:",
+      `  ${here} --tenant demo devices`,
+      `  ${here} --tenant demo run show`,
+      `  ${here} --tenant demo compare`,
+      `  ${here} ca export --out anchor.pem`,
+      `  ${here} est user add installer`,
+    ].join("\n"),
+  );
+}
+
+/** Aborted by the first SIGINT or SIGTERM. A second one, or ten seconds that were not enough, ends the process at once. */
+function stopOnSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(1);
+    notice("stopping; once more ends it at once");
+    setTimeout(() => {
+      notice(`it did not stop within ${duration(patience)}; what was answered is in the store`);
+      process.exit(1);
+    }, patience).unref();
+    controller.abort();
+  };
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  return controller.signal;
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+}
+
+const patience = 10_000;
+const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
