@@ -16,19 +16,21 @@ export function acceptAuthorities(
   published: readonly Certificate[],
   anchors: readonly Uint8Array[],
   now: number,
-): readonly Certificate[] {
+): { readonly authorities: readonly Certificate[]; readonly signaturesVerified: number } {
   const trusted = anchors.map(parseAnchor);
   const accepted: Certificate[] = [];
+  let signaturesVerified = 0;
   for (const certificate of published) {
     const isAnchor = trusted.some((anchor) => equal(anchor.raw, certificate.raw));
     if (!isAnchor) {
       try {
-        validatePath({
-          chain: [certificate, ...published.filter((other) => other !== certificate)],
+        const chain = [certificate, ...published.filter((other) => other !== certificate)];
+        signaturesVerified += validatePath({
+          chain,
           anchors: trusted,
           at: now,
           purpose: "authority",
-        });
+        }).signaturesVerified;
       } catch (cause) {
         throw new EstFailed(
           "anchors-not-confirmed",
@@ -40,7 +42,8 @@ export function acceptAuthorities(
     accepted.push(certificate);
   }
   if (accepted.length === 0) throw new EstFailed("anchors-not-confirmed", "the server published no CA certificate");
-  return accepted.toSorted((a, b) => Number(isSelfIssued(b)) - Number(isSelfIssued(a)));
+  const authorities = accepted.toSorted((a, b) => Number(isSelfIssued(b)) - Number(isSelfIssued(a)));
+  return { authorities, signaturesVerified };
 }
 
 /**
@@ -52,7 +55,7 @@ export function acceptCertificate(
   key: DeviceKey,
   authorities: readonly Certificate[],
   now: number,
-): { readonly certificate: Certificate; readonly chain: readonly Certificate[] } {
+): { readonly certificate: Certificate; readonly chain: readonly Certificate[]; readonly signaturesVerified: number } {
   // RFC 7030 4.2.3 sends the issued certificate alone; some servers send its chain too.
   const certificate = received.find((each) => equal(each.subjectPublicKeyInfo, key.signer.publicKey));
   if (certificate === undefined)
@@ -67,8 +70,9 @@ export function acceptCertificate(
     const roots = authorities.filter(isSelfIssued);
     const others = [...authorities, ...received].filter((each) => each !== certificate && !isSelfIssued(each));
     const anchors = roots.length > 0 ? roots : authorities;
-    const { path } = validatePath({ chain: [certificate, ...unique(others)], anchors, at: now, purpose: "tls-client" });
-    return { certificate, chain: path.slice(1) };
+    const chain = [certificate, ...unique(others)];
+    const { path, signaturesVerified } = validatePath({ chain, anchors, at: now, purpose: "tls-client" });
+    return { certificate, chain: path.slice(1), signaturesVerified };
   } catch (cause) {
     throw new EstFailed(
       "certificate-not-trusted",

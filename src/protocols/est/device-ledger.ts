@@ -16,6 +16,7 @@ import {
   note,
   recordFrame,
   recordHandshake,
+  recordVerifications,
   variantOf,
 } from "./record.ts";
 
@@ -89,13 +90,14 @@ export class DeviceLedger {
     if (this.#run !== undefined) recordFrame(this.#run, "cacerts", "request", peer, request.body.length);
   }
 
-  authorities(answer: HttpResponse, peer: Peer, authorities: readonly Certificate[]): void {
+  authorities(answer: HttpResponse, peer: Peer, authorities: readonly Certificate[], signaturesVerified: number): void {
     const run = this.#run;
     if (run === undefined) return;
     recordFrame(run, "cacerts", "response", peer, answer.body.length, {
       carries: [known.domainAnchor.fact, known.anchor.fact],
       decoded: { certificates: authorities.length },
     });
+    recordVerifications(run, "device", "CA certificates", signaturesVerified);
     const root = authorities[0];
     if (root !== undefined) note(run, "learn", known.domainAnchor, "device", root.raw);
   }
@@ -122,17 +124,17 @@ export class DeviceLedger {
       recordFrame(this.#run, operation, "pending", peer, answer.body.length, { decoded: { retryAfter } });
   }
 
-  certified(operation: string, answer: HttpResponse, peer: Peer, certificate: Certificate): void {
+  certified(
+    operation: string,
+    answer: HttpResponse,
+    peer: Peer,
+    certificate: Certificate,
+    signaturesVerified: number,
+  ): void {
     const run = this.#run;
     if (run === undefined) return;
     recordFrame(run, operation, "response", peer, answer.body.length, { carries: [known.certificate.fact] });
-    run.operation({
-      operation: "verify",
-      algorithm: "certificate",
-      role: "device",
-      purpose: "issued certificate",
-      evidence: "counted",
-    });
+    recordVerifications(run, "device", "issued certificate", signaturesVerified);
     note(run, "learn", known.certificate, "device", certificate.raw);
   }
 

@@ -70,14 +70,15 @@ async function exchange(
       ledger.serverRun = run;
       if (response.kind === "certificates") {
         const accepted = acceptCertificate(response.certificates, key, authorities, env.clock.now());
-        ledger.certified(operation, answer, connection.peer, accepted.certificate);
+        ledger.certified(operation, answer, connection.peer, accepted.certificate, accepted.signaturesVerified);
         await env.storage.saveCredential({
           key,
           certificate: accepted.certificate.raw,
           chain: accepted.chain.map((issuer) => issuer.raw),
           authorities: authorities.map((authority) => authority.raw),
         });
-        return { ...accepted, key, ...(run === undefined ? {} : { run }) };
+        const { certificate, chain } = accepted;
+        return { certificate, chain, key, ...(run === undefined ? {} : { run }) };
       }
       ledger.pending(operation, answer, connection.peer, response.retryAfter);
       if (env.clock.monotonic() + response.retryAfter * 1000 > deadline) throw waitedTooLong(run, response.retryAfter);
@@ -142,8 +143,8 @@ async function requestAuthorities(
   const response = decodeResponse("cacerts", answer, env.clock.now());
   // 4.1.3: any status but 200 ends the enrolment; decodeResponse lets no 202 through for cacerts.
   const published = response.kind === "certificates" ? response.certificates : [];
-  const authorities = acceptAuthorities(published, server.anchors, env.clock.now());
-  ledger.authorities(answer, connection.peer, authorities);
+  const { authorities, signaturesVerified } = acceptAuthorities(published, server.anchors, env.clock.now());
+  ledger.authorities(answer, connection.peer, authorities, signaturesVerified);
   return authorities;
 }
 

@@ -174,17 +174,20 @@ export function recordClient(
       evidence: "counted",
     });
   }
-  for (let count = 0; count < client.signaturesVerified; count += 1) {
-    run.operation({
-      operation: "verify",
-      algorithm: "certificate",
-      role: "coordinator",
-      purpose: "client certificate path",
-      evidence: "counted",
-    });
-  }
+  recordVerifications(run, "coordinator", "client certificate path", client.signaturesVerified);
   note(run, "learn", known.publicKey, "coordinator", request.csr.subjectPublicKeyInfo);
   infer(run, "derive", known.key, "device");
+}
+
+/** Signatures over certificates that `role` has checked with its own calls. */
+export function recordVerifications(
+  run: RunRecorder,
+  role: "device" | "coordinator",
+  purpose: string,
+  count: number,
+): void {
+  const operation = { operation: "verify", algorithm: "certificate", role, purpose, evidence: "counted" } as const;
+  for (let done = 0; done < count; done += 1) run.operation(operation);
 }
 
 /** Names of the facts whose value stands in an enrolment request. */
