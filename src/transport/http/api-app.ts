@@ -44,7 +44,8 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
     frameworkErrors(error, _request, reply) {
       reply.hijack();
       const answer = errorReply(400, error.message);
-      reply.raw.writeHead(answer.status, answer.headers.flat()).end(answer.body);
+      const fields = [...answer.headers.flat(), "Content-Length", String(answer.body.length)];
+      reply.raw.writeHead(answer.status, fields).end(answer.body);
     },
     clientErrorHandler(error, socket) {
       if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
@@ -76,7 +77,8 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
 function apiErrorOf(error: unknown, options: ApiAppOptions): ApiError {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const [first] = error.validation;
-    const where = `${error.validationContext ?? "request"}${first?.instancePath.replaceAll("/", ".") ?? ""}`;
+    const path = first?.instancePath.split("/").filter((part) => part !== "") ?? [];
+    const where = [error.validationContext ?? "request", ...path].join(".");
     return {
       status: 400,
       code: "invalid-request",
