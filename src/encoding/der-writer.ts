@@ -7,7 +7,7 @@ import { timeText } from "./time.ts";
 
 /** An element of DER with this identifier octet around `content`. */
 export function element(tag: number, content: Uint8Array): Uint8Array {
-  return concat([header(tag, content.length), content]);
+  return constructed(tag, [content]);
 }
 
 /** SEQUENCE, or SEQUENCE OF, of elements. */
@@ -71,7 +71,7 @@ export function octetString(bytes: Uint8Array): Uint8Array {
 
 /** BIT STRING of whole octets. */
 export function bitString(bytes: Uint8Array): Uint8Array {
-  return concat([header(tags.bitString, bytes.length + 1), Uint8Array.of(0), bytes]);
+  return constructed(tags.bitString, [noUnusedBits, bytes]);
 }
 
 /** BIT STRING of a type with named bits: the numbers of the bits that are set, without trailing zero bits (X.690 11.2.2). */
@@ -107,15 +107,22 @@ export function time(milliseconds: number): Uint8Array {
   return element(tag, utf8(text));
 }
 
-function constructed(tag: number, elements: readonly Uint8Array[]): Uint8Array {
+/** All parts behind one header, in one allocation. */
+function constructed(tag: number, parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
-  for (const part of elements) length += part.length;
-  return concat([header(tag, length), ...elements]);
+  for (const part of parts) length += part.length;
+  const octetsOfLength = length < 0x80 ? 0 : length < 0x100 ? 1 : length < 0x10000 ? 2 : length < 0x1000000 ? 3 : 4;
+  const bytes = length < 62 ? new Uint8Array(2 + length) : Buffer.allocUnsafe(2 + octetsOfLength + length);
+  bytes[0] = tag;
+  bytes[1] = octetsOfLength === 0 ? length : 0x80 | octetsOfLength;
+  for (let i = octetsOfLength, rest = length; i > 0; i -= 1, rest = Math.floor(rest / 0x100))
+    bytes[1 + i] = rest & 0xff;
+  let offset = 2 + octetsOfLength;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
 }
 
-function header(tag: number, length: number): Uint8Array {
-  if (length < 0x80) return Uint8Array.of(tag, length);
-  const octets: number[] = [];
-  for (let rest = length; rest > 0; rest = Math.floor(rest / 0x100)) octets.unshift(rest & 0xff);
-  return Uint8Array.of(tag, 0x80 | octets.length, ...octets);
-}
+const noUnusedBits = Uint8Array.of(0);

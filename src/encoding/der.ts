@@ -72,10 +72,18 @@ export class DerReader {
     };
   }
 
-  /** The next element, which must have this identifier octet. */
-  element(tag: number): DerElement {
+  /** The next element, which must have this identifier octet, header included. */
+  raw(tag: number): Uint8Array {
     this.#expect(tag);
-    return this.any();
+    const { start, end } = this.#next();
+    return this.#bytes.subarray(start, end);
+  }
+
+  /** The content octets of the next element, which must have this identifier octet. */
+  content(tag: number): Uint8Array {
+    this.#expect(tag);
+    const { content, end } = this.#next();
+    return this.#bytes.subarray(content, end);
   }
 
   /** Reads into the next element, which must have this identifier octet and must be read to its end. */
@@ -116,7 +124,7 @@ export class DerReader {
   }
 
   boolean(): boolean {
-    const { content } = this.element(tags.boolean);
+    const content = this.content(tags.boolean);
     // X.690 11.1: TRUE is ff, nothing else.
     if (content.length !== 1 || (content[0] !== 0x00 && content[0] !== 0xff)) throw this.#badValue("BOOLEAN");
     return content[0] === 0xff;
@@ -124,7 +132,7 @@ export class DerReader {
 
   /** The content octets of an INTEGER: two's complement, most significant first, as short as it can be. */
   integer(tag: number = tags.integer): Uint8Array {
-    const { content } = this.element(tag);
+    const content = this.content(tag);
     const [first, second] = content;
     if (first === undefined) throw this.#badValue("INTEGER");
     // X.690 8.3.2: the first nine bits are neither all zero nor all one.
@@ -145,20 +153,20 @@ export class DerReader {
   }
 
   null(): void {
-    if (this.element(tags.null).content.length !== 0) throw this.#badValue("NULL");
+    if (this.content(tags.null).length !== 0) throw this.#badValue("NULL");
   }
 
   /** An OBJECT IDENTIFIER in dotted form. */
   objectIdentifier(tag: number = tags.objectIdentifier): string {
-    return oidText(this.element(tag).content);
+    return oidText(this.content(tag));
   }
 
   octetString(tag: number = tags.octetString): Uint8Array {
-    return this.element(tag).content;
+    return this.content(tag);
   }
 
   bitString(tag: number = tags.bitString): BitString {
-    const { content } = this.element(tag);
+    const content = this.content(tag);
     const unusedBits = content[0];
     const last = content.length > 1 ? (content[content.length - 1] ?? 0) : 0;
     // X.690 8.6.2.2 and 11.2.1.
@@ -177,7 +185,7 @@ export class DerReader {
 
   /** A string of the type with this universal tag. */
   text(type: number, tag: number = type): string {
-    return textOf(type, this.element(tag).content);
+    return textOf(type, this.content(tag));
   }
 
   /** Milliseconds since 1970-01-01 UTC of a Time: UTCTime or GeneralizedTime in the forms of RFC 5280 4.1.2.5. */

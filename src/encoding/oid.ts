@@ -29,10 +29,11 @@ export function oidText(content: Uint8Array): string {
 export function oidContent(text: string): Uint8Array {
   if (text.length > maximumOctets * 4 || !/^[012](\.(0|[1-9][0-9]*))+$/.test(text))
     throw new DerError("bad-value", "OBJECT IDENTIFIER is not in dotted form, such as 2.5.4.3.");
-  const [root = 0n, second = 0n, ...rest] = text.split(".").map(BigInt);
-  if (root < 2n && second > 39n)
+  const [root = 0, second = 0, ...rest] = text.split(".").map(arcOf);
+  if (root < 2 && second > 39)
     throw new DerError("bad-value", "OBJECT IDENTIFIER has a second arc above 39 under 0 or 1.");
-  const content = [root * 40n + second, ...rest].flatMap(octetsOfArc);
+  const joint = typeof second === "bigint" ? BigInt(root) * 40n + second : Number(root) * 40 + second;
+  const content = [joint, ...rest].flatMap(octetsOfArc);
   if (content.length > maximumOctets)
     throw new DerError("too-large", `OBJECT IDENTIFIER has more than ${maximumOctets} octets.`);
   return Uint8Array.from(content);
@@ -43,9 +44,19 @@ function appended(arc: number | bigint, bits: number): number | bigint {
   return arc < 2 ** 46 ? arc * 128 + bits : BigInt(arc) * 128n + BigInt(bits);
 }
 
-function octetsOfArc(arc: bigint): number[] {
-  const octets = [Number(arc & 0x7fn)];
-  for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) octets.unshift(Number(rest & 0x7fn) | 0x80);
+/** A number where that is exact, which is everywhere but under 2.25, where arcs are UUIDs. */
+function arcOf(digits: string): number | bigint {
+  return digits.length <= 15 ? Number(digits) : BigInt(digits);
+}
+
+function octetsOfArc(arc: number | bigint): number[] {
+  if (typeof arc === "bigint") {
+    const octets = [Number(arc & 0x7fn)];
+    for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) octets.unshift(Number(rest & 0x7fn) | 0x80);
+    return octets;
+  }
+  const octets = [arc % 128];
+  for (let rest = Math.floor(arc / 128); rest > 0; rest = Math.floor(rest / 128)) octets.unshift((rest % 128) | 0x80);
   return octets;
 }
 

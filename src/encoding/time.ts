@@ -8,14 +8,17 @@ import { tags } from "./tags.ts";
  */
 export function timeOf(tag: number, content: Uint8Array): number {
   const text = fullText(tag, view(content).toString("latin1"));
-  const [, year, month, day, hour, minute, second] = form.exec(text) ?? [];
-  if (year === undefined) throw new DerError("bad-value", "Time is not written as RFC 5280 4.1.2.5 demands.");
-  const date = new Date(0);
-  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  date.setUTCHours(Number(hour), Number(minute), Number(second));
-  // Date carries over what is too large, such as February 30, so the way back shows whether the time exists.
-  if (generalizedTimeText(date) !== text) throw new DerError("bad-value", "Time is not one that exists.");
-  return date.getTime();
+  if (!form.test(text)) throw new DerError("bad-value", "Time is not written as RFC 5280 4.1.2.5 demands.");
+  const [year, month, day] = [Number(text.slice(0, 4)), digitsAt(text, 4), digitsAt(text, 6)];
+  const [hour, minute, second] = [digitsAt(text, 8), digitsAt(text, 10), digitsAt(text, 12)];
+  // 400 years later the calendar is the same, and Date.UTC takes no year for one of the twentieth century.
+  const milliseconds = Date.UTC(year + 400, month - 1, day, hour, minute, second) - fourCenturies;
+  const date = new Date(milliseconds);
+  // Date carries over what is too large, such as February 30, and then another field comes out.
+  const exists =
+    date.getUTCMonth() === month - 1 && date.getUTCDate() === day && hour < 24 && minute < 60 && second < 60;
+  if (!exists) throw new DerError("bad-value", "Time is not one that exists.");
+  return milliseconds;
 }
 
 /** Tag and text of a Time at `milliseconds` since 1970-01-01 UTC, without the fraction of a second; throws DerError. */
@@ -23,7 +26,8 @@ export function timeText(milliseconds: number): { readonly tag: number; readonly
   const date = new Date(milliseconds);
   const year = date.getUTCFullYear();
   if (!(year >= 0 && year <= 9999)) throw new DerError("bad-value", "Time is not from year 0 to year 9999.");
-  const text = generalizedTimeText(date);
+  // 2026-02-03T04:05:06.000Z
+  const text = `${date.toISOString().slice(0, 19).replace(/[-T:]/g, "")}Z`;
   // RFC 5280 4.1.2.5: UTCTime through the year 2049, GeneralizedTime from 2050 on.
   return year >= 1950 && year < 2050 ? { tag: tags.utcTime, text: text.slice(2) } : { tag: tags.generalizedTime, text };
 }
@@ -37,16 +41,9 @@ function fullText(tag: number, text: string): string {
   });
 }
 
-function generalizedTimeText(date: Date): string {
-  const year = String(date.getUTCFullYear()).padStart(4, "0");
-  const rest = [
-    date.getUTCMonth() + 1,
-    date.getUTCDate(),
-    date.getUTCHours(),
-    date.getUTCMinutes(),
-    date.getUTCSeconds(),
-  ];
-  return `${year}${rest.map((part) => String(part).padStart(2, "0")).join("")}Z`;
+function digitsAt(text: string, offset: number): number {
+  return Number(text.slice(offset, offset + 2));
 }
 
-const form = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/;
+const form = /^\d{14}Z$/;
+const fourCenturies = Date.UTC(2400, 0, 1) - Date.UTC(2000, 0, 1);

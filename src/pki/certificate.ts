@@ -8,7 +8,7 @@ import { type Extension, readExtensions } from "./extensions.ts";
 import { type Name, readName } from "./name.ts";
 
 /** A certificate (RFC 5280 4.1). All bytes are views of what was parsed. */
-export interface Certificate {
+export class Certificate {
   readonly raw: Uint8Array;
   /** What the signature is over. */
   readonly tbsCertificate: Uint8Array;
@@ -22,13 +22,33 @@ export interface Certificate {
   /** Milliseconds since 1970-01-01 UTC; 99991231235959Z, which has no end (RFC 5280 4.1.2.5), is 253402300799000. */
   readonly notAfter: number;
   readonly subjectPublicKeyInfo: Uint8Array;
-  /** Made when first asked for; throws CryptoError for a key that is malformed, weak, or not supported. */
-  readonly publicKey: PublicKey;
   /** Empty below version 3. */
   readonly extensions: readonly Extension[];
   /** AlgorithmIdentifier in DER; the same inside and outside of what is signed. */
   readonly signatureAlgorithm: Uint8Array;
   readonly signature: Uint8Array;
+  #publicKey: PublicKey | undefined;
+
+  constructor(fields: Omit<Certificate, "publicKey">) {
+    this.raw = fields.raw;
+    this.tbsCertificate = fields.tbsCertificate;
+    this.version = fields.version;
+    this.serialNumber = fields.serialNumber;
+    this.issuer = fields.issuer;
+    this.subject = fields.subject;
+    this.notBefore = fields.notBefore;
+    this.notAfter = fields.notAfter;
+    this.subjectPublicKeyInfo = fields.subjectPublicKeyInfo;
+    this.extensions = fields.extensions;
+    this.signatureAlgorithm = fields.signatureAlgorithm;
+    this.signature = fields.signature;
+  }
+
+  /** Made when first asked for; throws CryptoError for a key that is malformed, weak, or not supported. */
+  get publicKey(): PublicKey {
+    this.#publicKey ??= publicKeyOf(this.subjectPublicKeyInfo);
+    return this.#publicKey;
+  }
 }
 
 /**
@@ -40,35 +60,17 @@ export function parseCertificate(bytes: Uint8Array): Certificate {
 }
 
 function readCertificate(reader: DerReader): Certificate {
-  const { raw } = reader.element(tags.sequence);
+  const raw = reader.raw(tags.sequence);
   return decodeDer(raw, (outer) =>
     outer.sequence((content) => {
-      const { raw: tbsCertificate } = content.element(tags.sequence);
-      const { raw: signatureAlgorithm } = content.element(tags.sequence);
+      const tbsCertificate = content.raw(tags.sequence);
+      const signatureAlgorithm = content.raw(tags.sequence);
       const signature = content.octetsOfBitString();
-      const fields = decodeDer(tbsCertificate, readTbsCertificate);
+      const { innerAlgorithm, ...fields } = decodeDer(tbsCertificate, readTbsCertificate);
       // RFC 5280 4.1.1.2: what is signed must name the algorithm that the signature is read by.
-      if (!equal(fields.signature, signatureAlgorithm))
+      if (!equal(innerAlgorithm, signatureAlgorithm))
         throw new DerError("bad-value", "The signature algorithms inside and outside differ.");
-      let publicKey: PublicKey | undefined;
-      return {
-        raw,
-        tbsCertificate,
-        version: fields.version,
-        serialNumber: fields.serialNumber,
-        issuer: fields.issuer,
-        subject: fields.subject,
-        notBefore: fields.notBefore,
-        notAfter: fields.notAfter,
-        subjectPublicKeyInfo: fields.subjectPublicKeyInfo,
-        get publicKey() {
-          publicKey ??= publicKeyOf(fields.subjectPublicKeyInfo);
-          return publicKey;
-        },
-        extensions: fields.extensions,
-        signatureAlgorithm,
-        signature,
-      };
+      return new Certificate({ raw, tbsCertificate, signatureAlgorithm, signature, ...fields });
     }),
   );
 }
@@ -77,16 +79,26 @@ function readTbsCertificate(reader: DerReader) {
   return reader.sequence((content) => {
     const version = readVersion(content);
     const serialNumber = readSerialNumber(content);
-    const signature = content.element(tags.sequence).raw;
+    const innerAlgorithm = content.raw(tags.sequence);
     const issuer = readName(content);
     const [notBefore, notAfter] = content.sequence((validity) => [validity.time(), validity.time()] as const);
     const subject = readName(content);
-    const subjectPublicKeyInfo = content.element(tags.sequence).raw;
+    const subjectPublicKeyInfo = content.raw(tags.sequence);
     // RFC 5280 4.1.2.8: unique identifiers are to be parsed, and not to be relied on.
     if (version > 1 && content.has(contextPrimitive(1))) content.bitString(contextPrimitive(1));
     if (version > 1 && content.has(contextPrimitive(2))) content.bitString(contextPrimitive(2));
     const extensions = version === 3 && content.has(contextConstructed(3)) ? content.explicit(3, readExtensions) : [];
-    return { version, serialNumber, signature, issuer, notBefore, notAfter, subject, subjectPublicKeyInfo, extensions };
+    return {
+      version,
+      serialNumber,
+      innerAlgorithm,
+      issuer,
+      notBefore,
+      notAfter,
+      subject,
+      subjectPublicKeyInfo,
+      extensions,
+    };
   });
 }
 

@@ -54,14 +54,14 @@ function readSignedData(reader: DerReader): readonly Uint8Array[] {
   return reader.sequence((content) => {
     // RFC 5652 5.1 derives the version from the content; writers of certs-only have put 1 and 3 here.
     content.smallInteger(5);
-    content.listOf((algorithm) => algorithm.element(tags.sequence), maximumCertificates, tags.set);
+    content.listOf((algorithm) => algorithm.raw(tags.sequence), maximumCertificates, tags.set);
     content.sequence(readEncapsulatedContent);
     const certificates = content.has(contextConstructed(0))
       ? content.listOf(readCertificateChoice, maximumCertificates, contextConstructed(0))
       : [];
     // RFC 5652 5.1: crls. The examples of RFC 7030 and RFC 9148 have it there and empty.
     if (content.has(contextConstructed(1))) content.any();
-    if (content.element(tags.set).content.length > 0)
+    if (content.content(tags.set).length > 0)
       throw new PkiError("not-certs-only", "The CMS message is signed, which a certs-only message is not.");
     if (certificates.length === 0) throw new PkiError("malformed-cms", "The CMS message holds no certificate.");
     return certificates;
@@ -80,7 +80,7 @@ function readEncapsulatedContent(reader: DerReader): void {
 
 /** RFC 5652 10.2.2: attribute certificates and other formats have context tags, and no use here. */
 function readCertificateChoice(reader: DerReader): Uint8Array {
-  return reader.element(tags.sequence).raw;
+  return reader.raw(tags.sequence);
 }
 
 /** A roll-over set has four certificates, a chain hardly more than five. */

@@ -18,14 +18,12 @@ export interface Attribute {
 }
 
 /** A PKCS #10 certification request (RFC 2986). All bytes are views of what was parsed. */
-export interface CertificationRequest {
+export class CertificationRequest {
   readonly raw: Uint8Array;
   /** What the signature is over. */
   readonly certificationRequestInfo: Uint8Array;
   readonly subject: Name;
   readonly subjectPublicKeyInfo: Uint8Array;
-  /** Made when first asked for; throws CryptoError for a key that is malformed, weak, or not supported. */
-  readonly publicKey: PublicKey;
   readonly attributes: readonly Attribute[];
   /** RFC 2985 5.4.1; EST puts the channel binding here (RFC 7030 3.5). */
   readonly challengePassword: string | undefined;
@@ -34,6 +32,25 @@ export interface CertificationRequest {
   /** AlgorithmIdentifier in DER. */
   readonly signatureAlgorithm: Uint8Array;
   readonly signature: Uint8Array;
+  #publicKey: PublicKey | undefined;
+
+  constructor(fields: Omit<CertificationRequest, "publicKey">) {
+    this.raw = fields.raw;
+    this.certificationRequestInfo = fields.certificationRequestInfo;
+    this.subject = fields.subject;
+    this.subjectPublicKeyInfo = fields.subjectPublicKeyInfo;
+    this.attributes = fields.attributes;
+    this.challengePassword = fields.challengePassword;
+    this.extensionRequest = fields.extensionRequest;
+    this.signatureAlgorithm = fields.signatureAlgorithm;
+    this.signature = fields.signature;
+  }
+
+  /** Made when first asked for; throws CryptoError for a key that is malformed, weak, or not supported. */
+  get publicKey(): PublicKey {
+    this.#publicKey ??= publicKeyOf(this.subjectPublicKeyInfo);
+    return this.#publicKey;
+  }
 }
 
 /**
@@ -81,29 +98,24 @@ export async function buildCertificationRequest(content: CertificationRequestCon
 }
 
 function readCertificationRequest(reader: DerReader): CertificationRequest {
-  const { raw } = reader.element(tags.sequence);
+  const raw = reader.raw(tags.sequence);
   return decodeDer(raw, (outer) =>
     outer.sequence((content) => {
-      const { raw: certificationRequestInfo } = content.element(tags.sequence);
-      const { raw: signatureAlgorithm } = content.element(tags.sequence);
+      const certificationRequestInfo = content.raw(tags.sequence);
+      const signatureAlgorithm = content.raw(tags.sequence);
       const signature = content.octetsOfBitString();
-      const info = decodeDer(certificationRequestInfo, readInfo);
-      let publicKey: PublicKey | undefined;
-      return {
+      const fields = decodeDer(certificationRequestInfo, readInfo);
+      const challengePassword = challengePasswordOf(fields.attributes);
+      const extensionRequest = extensionRequestOf(fields.attributes);
+      return new CertificationRequest({
         raw,
         certificationRequestInfo,
-        subject: info.subject,
-        subjectPublicKeyInfo: info.subjectPublicKeyInfo,
-        get publicKey() {
-          publicKey ??= publicKeyOf(info.subjectPublicKeyInfo);
-          return publicKey;
-        },
-        attributes: info.attributes,
-        challengePassword: challengePasswordOf(info.attributes),
-        extensionRequest: extensionRequestOf(info.attributes),
+        ...fields,
+        challengePassword,
+        extensionRequest,
         signatureAlgorithm,
         signature,
-      };
+      });
     }),
   );
 }
@@ -112,7 +124,7 @@ function readInfo(reader: DerReader) {
   return reader.sequence((content) => {
     content.smallInteger(0);
     const subject = readName(content);
-    const subjectPublicKeyInfo = content.element(tags.sequence).raw;
+    const subjectPublicKeyInfo = content.raw(tags.sequence);
     // Some clients leave an empty [0] out. RFC 2986 does not allow it, but OpenSSL accepts it for their sake
     // (crypto/x509/x_req.c: "Some broken certificate requests don't encode the attributes field if it is empty").
     const attributes = content.done ? [] : content.listOf(readAttribute, maximumAttributes, contextConstructed(0));

@@ -7,11 +7,23 @@ import { decoding, encoding } from "./errors.ts";
 import { attributeTypes } from "./oids.ts";
 
 /** A distinguished name (RFC 5280 4.1.2.4) with the bytes that were received. */
-export interface Name {
+export class Name {
   readonly raw: Uint8Array;
   readonly relativeDistinguishedNames: readonly (readonly AttributeTypeAndValue[])[];
+  #normalised: string | undefined;
+
+  constructor(raw: Uint8Array, relativeDistinguishedNames: readonly (readonly AttributeTypeAndValue[])[]) {
+    this.raw = raw;
+    this.relativeDistinguishedNames = relativeDistinguishedNames;
+  }
+
   /** Equal for two names that RFC 5280 7.1 takes for the same; see `equalNames`. */
-  readonly normalised: string;
+  get normalised(): string {
+    this.#normalised ??= JSON.stringify(
+      this.relativeDistinguishedNames.map((rdn) => rdn.map(normalisedAttribute).sort()),
+    );
+    return this.#normalised;
+  }
 }
 
 export interface AttributeTypeAndValue {
@@ -29,19 +41,11 @@ export function parseName(bytes: Uint8Array): Name {
 
 /** Reads a Name as part of something larger; throws DerError. */
 export function readName(reader: DerReader): Name {
-  const { raw } = reader.element(tags.sequence);
+  const raw = reader.raw(tags.sequence);
   const relativeDistinguishedNames = decodeDer(raw, (name) =>
     name.listOf((rdn) => rdn.listOf(readAttribute, maximumAttributes, tags.set), maximumAttributes),
   );
-  let normalised: string | undefined;
-  return {
-    raw,
-    relativeDistinguishedNames,
-    get normalised() {
-      normalised ??= JSON.stringify(relativeDistinguishedNames.map((rdn) => rdn.map(normalisedAttribute).sort()));
-      return normalised;
-    },
-  };
+  return new Name(raw, relativeDistinguishedNames);
 }
 
 /** Whether a name has no attribute at all: such a subject is named by its subjectAltName alone. */
