@@ -18,7 +18,7 @@ export function addUp(program: Command): void {
     .option("--port <number>", "port for the devices of the tenant default", port, 8443)
     .option("--demo-port <number>", "port for the devices of the tenant demo", port, 8444)
     .option("--name <name...>", "names and addresses by which devices reach this machine, for its certificate", [])
-    .option("--demo", "onboard an emulated device when the inventory is empty")
+    .option("--demo", "onboard an emulated device on the first start")
     .option("--no-demo", "do not")
     .addOption(new Option("--log-level <level>", "how much to log").choices(logLevels).default("warn"))
     .addHelpText(
@@ -67,7 +67,7 @@ interface DemoShown {
 /** The demo's run and its chart; undefined when there was no need for it or it did not work, which stops no service. */
 async function demo(system: System, invocation: Invocation): Promise<DemoShown | undefined> {
   const estUrl = system.status().listeners.find(({ tenant, protocol }) => tenant === "demo" && protocol === "est")?.url;
-  if (estUrl === undefined || !(await system.emptyInventory())) return undefined;
+  if (estUrl === undefined || !system.firstStart) return undefined;
   try {
     const { runDemo } = await import("../lab/demo.ts");
     const log = (line: string) => notice(`demo: ${line}`);
@@ -87,7 +87,9 @@ function announce(system: System, shown: DemoShown | undefined, invocation: Invo
     return;
   }
   if (shown !== undefined) print(`${shown.chart}\n`);
-  const here = invocation.data === "./data" ? "hatchery" : `hatchery --data ${invocation.data}`;
+  // npm sets the variable for `npm start` and `npx`: then there is a clone, and no hatchery on the path.
+  const command = process.env["npm_lifecycle_event"] === undefined ? "hatchery" : "npx --no hatchery";
+  const here = invocation.data === "./data" ? command : `${command} --data ${invocation.data}`;
   print(
     [
       `hatchery ${version} is up; Ctrl-C ends it`,
@@ -96,11 +98,7 @@ function announce(system: System, shown: DemoShown | undefined, invocation: Invo
       `  ${"API".padEnd(18)}${system.socket}, open to this user alone, who is the administrator`,
       "",
       "try in another terminal:",
-      `  ${here} --tenant demo devices`,
-      `  ${here} --tenant demo run show`,
-      `  ${here} --tenant demo compare`,
-      `  ${here} ca export --out anchor.pem`,
-      `  ${here} est user add installer`,
+      ...(shown === undefined ? firstCommands : demoCommands).map((line) => `  ${here} ${line}`),
     ].join("\n"),
   );
 }
@@ -128,5 +126,7 @@ function aborted(signal: AbortSignal): Promise<undefined> {
   });
 }
 
+const demoCommands = ["--tenant demo devices", "--tenant demo run show", "--tenant demo compare", "demo remove"];
+const firstCommands = ["ca export --out anchor.pem", "claim SERIAL", "rule list", "runs"];
 const patience = 10_000;
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];

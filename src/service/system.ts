@@ -41,8 +41,8 @@ export interface System {
   readonly status: () => ServiceStatus;
   /** Path of the API's Unix socket. */
   readonly socket: string;
-  /** Whether no tenant has any device. */
-  readonly emptyInventory: () => Promise<boolean>;
+  /** Whether this start made the store. */
+  readonly firstStart: boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -63,6 +63,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const store = await openSqliteStore(join(data, "hatchery.db"));
     opened.push(() => store.close());
     const parts = { store, vault: openVault(data, systemRandomness), clock: systemClock, randomness: systemRandomness };
+    const firstStart = (await store.tenants.list({ limit: 1 })).items.length === 0;
     const tenants = new Map<string, OpenTenant>();
     for (const [tenant, port] of [
       ["default", options.port],
@@ -104,7 +105,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     await writeFile(join(data, "api.json"), `${JSON.stringify({ socket })}\n`, { mode: 0o600 });
     const housekeeping = startHousekeeping(store, [...tenants.keys()], systemClock, log);
     opened.push(() => housekeeping.stop());
-    return { status, socket, close, emptyInventory: () => emptyInventory(store, [...tenants.keys()]) };
+    return { status, socket, firstStart, close };
   } catch (error) {
     await close();
     throw error;
@@ -188,14 +189,6 @@ async function openTenant(
     },
     close: () => listener.close(),
   };
-}
-
-async function emptyInventory(store: Store, tenants: readonly string[]): Promise<boolean> {
-  for (const tenant of tenants) {
-    const { items } = await store.devices.list(tenant, { limit: 1 });
-    if (items.length > 0) return false;
-  }
-  return true;
 }
 
 function urlOf(host: string, port: number): string {
