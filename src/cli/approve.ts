@@ -48,7 +48,7 @@ async function list(limit: number, invocation: Invocation): Promise<void> {
 async function decide(id: string, state: "approved" | "denied", invocation: Invocation): Promise<void> {
   const decided = await tenantApi(invocation).post<Approval>(`/approvals/${segment(id)}`, { state });
   if (invocation.json) return printJson(decided);
-  const consequence = state === "approved" ? "; it gets its certificate when it asks again" : "";
+  const consequence = state === "approved" ? "; the device goes on when it asks again" : "";
   print(printable(`${state} ${nameIn(decided)} (request ${decided.id}, run ${decided.run})${consequence}`));
 }
 

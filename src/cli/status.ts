@@ -18,7 +18,7 @@ export function addStatus(program: Command): void {
       const { table } = await import("./table.ts");
       const { version, started, data, listeners } = status;
       print(
-        `hatchery ${version}, running for ${duration(Date.now() - started)} (since ${shortTime(started)}) on ${data}\n`,
+        `hatchery ${version}, running for ${duration(Date.now() - started)} (since ${shortTime(started)}) on ${data}\n\n`,
       );
       print(
         table(

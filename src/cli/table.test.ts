@@ -19,5 +19,5 @@ test("ok/a column with a width wraps at words", () => {
 });
 
 test("ok/a cell cannot drive the terminal nor break its line", () => {
-  assert.equal(table(["a"], [["x\u001b[2J\ny"]]), "a\nx\ufffd[2J\ufffdy\n");
+  assert.equal(table(["a\u001b"], [["x\u001b[2J\ny"]]), "a\ufffd\nx\ufffd[2J\ufffdy\n");
 });

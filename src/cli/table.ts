@@ -11,7 +11,7 @@ export function table(
   widths: readonly (number | null)[] = [],
 ): string {
   const drawn = new Table({
-    head: [...head],
+    head: head.map(printable),
     chars: noBorders,
     style: { head: [], border: [], "padding-left": 0, "padding-right": 2, compact: true },
     colWidths: [...widths],

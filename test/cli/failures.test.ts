@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { mkdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { fakeService, fileIn, hatchery, type RunOptions } from "./fake-service.ts";
+
+// How the command line ends when it is used wrongly, when no service runs, and when the service is a strange one.
+
+describe("exit codes", { concurrency: 4 }, () => {
+  for (const argv of [
+    ["--help"],
+    ["devices", "--help"],
+    ["device", "est", "--help"],
+    ["rule", "add", "--help"],
+    ["up", "--help"],
+  ])
+    test(`ok/${argv.join(" ")} shows an example`, async () => {
+      const { code, output, errors } = await hatchery(argv);
+      assert.deepEqual([code, errors], [0, ""]);
+      assert.match(
+        output,
+        argv.length === 1 ? /^Usage: hatchery \[options\] \[command\]/ : /\nExamples?:\n {2}\$ hatchery /,
+      );
+    });
+
+  const wrong: readonly (readonly [argv: readonly string[], errors: RegExp, options?: RunOptions])[] = [
+    [[], /^Usage: hatchery/],
+    [["rule"], /^Usage: hatchery rule/],
+    [["device"], /^Usage: hatchery device/],
+    [["statsu"], /unknown command 'statsu'\n\(Did you mean status\?\)/],
+    [["devices", "--serch", "x"], /unknown option '--serch'/],
+    [["devices", "a", "b"], /too many arguments/],
+    [["devices", "--limit", "0"], /give a whole number from 1 to 1000000/],
+    [["devices", ".."], /"\.\." names nothing here/],
+    [["claim"], /missing required argument 'label'/],
+    [["up", "--port", "65536"], /a port is a number from 0 to 65535/],
+    [["up", "--log-level", "loud"], /Allowed choices are fatal/],
+    [["device", "est", "--ca", "x", "--out", "y"], /required option '--url <url>' not specified/],
+    [est(["--name", "x"], "http://h"), /EST runs over https only/],
+    [est(["--name", "x"], "https://h/a/b"), /is not a label/],
+    [est([]), /--name/],
+    [est(["--name", "x", "--cert", "c"]), /--cert and --key belong together/],
+    [est(["--name", "x", "--cert", "c", "--key", "k", "--user", "u"]), /either --cert and --key or --user/],
+    [est(["--name", "x", "--password-file", "p"]), /--password-file needs --user/],
+    [est(["--renew", "--name", "x"]), /--renew uses the certificate and the name in --out/],
+    [est(["--name", "x", "--key-kind", "P-192"]), /Allowed choices are P-256/],
+    [est(["--name", "x", "--patience", "long"]), /give a number of seconds/],
+  ];
+  for (const [argv, errors, options] of wrong)
+    test(`fail/2 for: hatchery ${argv.join(" ")}`, async () => {
+      const outcome = await hatchery(argv, options);
+      assert.match(outcome.errors, errors);
+      assert.deepEqual([outcome.code, outcome.output], [2, ""]);
+    });
+
+  test("fail/2 for wrong usage, with the error in JSON too", async () => {
+    const { code, output } = await hatchery(["devices", "--json", "--limit", "many"]);
+    assert.equal(code, 2);
+    assert.equal(JSON.parse(output).error.code, "usage");
+  });
+
+  test("fail/2 when no service runs", async () => {
+    const { code, output, errors } = await hatchery(["devices", "--json"], {
+      environment: { HATCHERY_DATA: "/nonexistent" },
+    });
+    assert.equal(code, 2);
+    assert.match(errors, /^error: No service is running here; start it with `hatchery up`\.\n$/);
+    assert.equal(JSON.parse(output).error.code, "service-not-running");
+  });
+
+  test("fail/1 for a renewal of nothing", async () => {
+    const { code, errors } = await hatchery(est(["--renew"]));
+    assert.deepEqual(
+      [code, errors],
+      [1, "error: /nonexistent/out holds no certificate to renew; get one first, without --renew\n"],
+    );
+  });
+
+  test("fail/2 for a user without a password, and its name is no password", async () => {
+    const service = await fakeService();
+    try {
+      const ca = await fileIn(service, "ca.pem", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n");
+      const { code, errors } = await hatchery([
+        "device",
+        "est",
+        "--url",
+        "https://h",
+        "--ca",
+        ca,
+        "--out",
+        "o",
+        "--name",
+        "x",
+        "--user",
+        "u",
+      ]);
+      assert.deepEqual(
+        [code, errors],
+        [2, "error: --user needs a password: give --password-file or set HATCHERY_PASSWORD\n"],
+      );
+    } finally {
+      await service.close();
+    }
+  });
+
+  test("fail/1 when the service answers what nobody knows", async () => {
+    for (const body of [
+      { status: 500, refused: {} },
+      { status: 200, refused: "null" },
+    ]) {
+      const service = await fakeService({ "GET /api/v1/status": body });
+      try {
+        const { code, output } = await service.run(["status", "--json"]);
+        assert.deepEqual([code, JSON.parse(output).error.code], [1, "answer-unexpected"]);
+      } finally {
+        await service.close();
+      }
+    }
+  });
+
+  test("ok/the socket is where api.json says", async () => {
+    const service = await fakeService({ "DELETE /api/v1/demo": { removed: "demo" } });
+    try {
+      await mkdir(join(service.data, "elsewhere"));
+      await rename(join(service.data, "api.sock"), join(service.data, "elsewhere", "s"));
+      await fileIn(service, "api.json", JSON.stringify({ socket: join(service.data, "elsewhere", "s") }));
+      assert.deepEqual(await service.run(["demo", "remove"]), {
+        code: 0,
+        output: "the demo is forgotten\n",
+        errors: "",
+      });
+    } finally {
+      await service.close();
+    }
+  });
+
+  test("fail/1 when api.json is broken", async () => {
+    const service = await fakeService();
+    try {
+      for (const text of ["{", "{}", '{"socket":7}']) {
+        await fileIn(service, "api.json", text);
+        const { code, output } = await service.run(["status", "--json"]);
+        assert.deepEqual([code, JSON.parse(output).error.code], [1, "file-unreadable"]);
+      }
+    } finally {
+      await service.close();
+    }
+  });
+});
+
+function est(options: readonly string[], url = "https://est.example"): readonly string[] {
+  return ["device", "est", "--url", url, "--ca", "/nonexistent/ca.pem", "--out", "/nonexistent/out", ...options];
+}
