@@ -7,6 +7,7 @@ export type ServiceErrorCode =
   | "exists"
   | "invalid"
   | "conflict"
+  | "key-file-missing"
   | "key-file-open-to-others"
   | "key-file-broken";
 

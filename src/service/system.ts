@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { type Randomness, systemRandomness } from "../core/randomness.ts";
 import { estServer, estSurvey } from "../protocols/est/index.ts";
 import { lockDirectory } from "../store/lock.ts";
+import { each } from "../store/paging.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
@@ -62,7 +63,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const log = pino({ level: options.logLevel }, pino.destination(2));
     const store = await openSqliteStore(join(data, "hatchery.db"));
     opened.push(() => store.close());
-    const parts = { store, vault: openVault(data, systemRandomness), clock: systemClock, randomness: systemRandomness };
+    const vault = openVault(data, systemRandomness, await holdsSealed(store));
+    const parts = { store, vault, clock: systemClock, randomness: systemRandomness };
     const firstStart = (await store.tenants.list({ limit: 1 })).items.length === 0;
     const tenants = new Map<string, OpenTenant>();
     for (const [tenant, port] of [
@@ -189,6 +191,15 @@ async function openTenant(
     },
     close: () => listener.close(),
   };
+}
+
+/** Whether something was sealed already: each tenant's first sealed values are the keys of its authority. */
+async function holdsSealed(store: Store): Promise<boolean> {
+  for await (const { tenant } of each((page) => store.tenants.list(page))) {
+    const { items } = await store.authorities.list(tenant, { limit: 1 });
+    if (items.length > 0) return true;
+  }
+  return false;
 }
 
 function urlOf(host: string, port: number): string {

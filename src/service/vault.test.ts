@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -27,8 +27,17 @@ test("fail/vault: a blob that was moved, changed, or sealed by another vault", (
     () => vault.open("key/default/root", changed),
     () => openVault(directory(), seededRandomness("b")).open("key/default/root", sealed),
   ]) {
-    assert.throws(attempt, { code: "seal-broken" });
+    assert.throws(attempt, { code: "seal-broken", message: /vault\.key .* restore the whole data directory/ });
   }
+});
+
+test("fail/vault: a key file that is gone while something is sealed is not made anew", () => {
+  const path = directory();
+  assert.throws(() => openVault(path, seededRandomness("a"), true), { code: "key-file-missing" });
+  assert.deepEqual(readdirSync(path), []);
+  openVault(path, seededRandomness("a"));
+  assert.deepEqual(readdirSync(path), ["vault.key"]);
+  openVault(path, seededRandomness("b"), true);
 });
 
 test("fail/vault: a key file that others can read, and one that is damaged", () => {

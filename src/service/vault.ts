@@ -1,8 +1,10 @@
 import { createSecretKey, type KeyObject } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { utf8 } from "../core/bytes.ts";
+import { codeOf } from "../core/errors.ts";
 import type { Randomness } from "../core/randomness.ts";
+import { CryptoError } from "../crypto/errors.ts";
 import { open, seal } from "../crypto/seal.ts";
 import { ServiceError } from "./errors.ts";
 
@@ -13,14 +15,36 @@ export interface Vault {
   open(purpose: string, sealed: Uint8Array): Uint8Array;
 }
 
-/** The vault whose AES-256 key is in `vault.key` of the data directory; made at the first start, mode 0600. */
-export function openVault(directory: string, randomness: Randomness): Vault {
+/**
+ * The vault whose AES-256 key is in `vault.key` of the data directory. A key that is not there is made, mode 0600, unless
+ * `sealedBefore` says that values exist which it would have to open. Throws `key-file-missing`, `key-file-open-to-others`
+ * and `key-file-broken`. Does not check that the key is the one of those values.
+ */
+export function openVault(directory: string, randomness: Randomness, sealedBefore = false): Vault {
   const path = join(directory, "vault.key");
-  const key = readKey(path) ?? createKey(path, randomness);
+  const key = readKey(path) ?? (sealedBefore ? missing(path) : createKey(path, randomness));
   return {
     seal: (purpose, plaintext) => seal(key, plaintext, utf8(purpose), randomness),
-    open: (purpose, sealed) => open(key, sealed, utf8(purpose)),
+    open(purpose, sealed) {
+      try {
+        return open(key, sealed, utf8(purpose));
+      } catch (cause) {
+        if (codeOf(cause) !== "seal-broken") throw cause;
+        throw new CryptoError(
+          "seal-broken",
+          `the key file ${path} does not open the stored ${purpose}: one of them was changed; restore the whole data directory from one backup`,
+          { cause },
+        );
+      }
+    },
   };
+}
+
+function missing(path: string): never {
+  throw new ServiceError(
+    "key-file-missing",
+    `the key file ${path} is gone; restore it from a backup, without it the stored keys cannot be opened`,
+  );
 }
 
 function readKey(path: string): KeyObject | undefined {
@@ -47,21 +71,22 @@ function readKey(path: string): KeyObject | undefined {
   return createSecretKey(bytes);
 }
 
-/** The file appears whole or not at all: a crash while it is written must not leave half a key behind sealed data. */
+/**
+ * The file appears whole or not at all, and lasts once this returns: neither a crash nor a power cut may leave half a key,
+ * a second copy, or sealed values without their key. The directory belongs to this process alone.
+ */
 function createKey(path: string, randomness: Randomness): KeyObject {
   const bytes = randomness.bytes(keyLength);
   const draft = `${path}.new`;
-  try {
-    unlinkSync(draft);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
+  rmSync(draft, { force: true });
   const file = openSync(draft, "wx", 0o600);
   writeSync(file, bytes);
   fsyncSync(file);
   closeSync(file);
-  linkSync(draft, path);
-  unlinkSync(draft);
+  renameSync(draft, path);
+  const directory = openSync(dirname(path), "r");
+  fsyncSync(directory);
+  closeSync(directory);
   return createSecretKey(bytes);
 }
 
