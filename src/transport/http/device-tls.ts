@@ -33,7 +33,7 @@ export function createTlsServer(credential: ServerCredential, limits: HttpLimits
       keepAliveTimeout: limits.keepAliveTimeout,
       connectionsCheckingInterval: Math.min(1_000, Math.ceil(limits.headersTimeout / 4)),
       httpValidation: "strict",
-      // Node would answer a missing Host by itself, without a text; `request-head.ts` checks it.
+      // Node would answer a missing Host by itself, without a text; `head.ts` checks it.
       requireHostHeader: false,
       allowHalfOpen: true,
     }),
@@ -41,7 +41,7 @@ export function createTlsServer(credential: ServerCredential, limits: HttpLimits
   // A client may end its side right after its request; by default Node would drop the request with it. The property has no
   // option and no type.
   Object.assign(server, { httpAllowHalfOpen: true });
-  // Node silently drops fields beyond its own maximum; `request-head.ts` refuses them.
+  // Node silently drops fields beyond its own maximum; `head.ts` refuses them.
   server.maxHeadersCount = 0;
   return {
     server,

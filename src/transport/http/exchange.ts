@@ -5,8 +5,8 @@ import { view } from "../../core/bytes.ts";
 import { codeOf } from "../../core/errors.ts";
 import { reasonOf, TransportError } from "../errors.ts";
 import { readBody } from "./body.ts";
+import { fieldsOf } from "./head.ts";
 import type { HttpRequest, HttpResponse } from "./message.ts";
-import { fieldsOf } from "./request-head.ts";
 
 interface ExchangeTimeouts {
   readonly header: number;

@@ -8,13 +8,13 @@ import { reasonOf, TransportError } from "../errors.ts";
 import { readBody } from "./body.ts";
 import { type Association, trackConnections } from "./connections.ts";
 import { createTlsServer, type ServerCredential } from "./device-tls.ts";
+import { fieldsOf, originForm, refusalOfHead } from "./head.ts";
 import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
 import type { HttpRequest, HttpResponse } from "./message.ts";
 import { peerOf } from "./peer.ts";
 import { Refusal, type RefusalReport } from "./refusals.ts";
 import { refuse, refuseTunnel, refuseUnparsed } from "./refuse.ts";
 import { writeReply } from "./reply.ts";
-import { fieldsOf, originForm, refusalOfHead } from "./request-head.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -101,14 +101,14 @@ export async function listenHttps(options: HttpListenerOptions): Promise<HttpLis
   app.addHook("onRequest", async (request, reply) => {
     const { raw } = request;
     const connection = connections.of(raw.socket);
-    if (connection === undefined || connection.ending || connection.abandoned) {
+    if (connection === undefined || connection.ending || connection.abandoned || connections.stopping) {
+      // The connection is about to end, so no answer could be sent.
       reply.hijack();
       return;
     }
     await connections.begin(connection, raw, reply.raw);
-    if (connections.stopping) throw new Refusal("stopping");
     if (connection.overCapacity) throw new Refusal("too-many-connections");
-    const code = refusalOfHead(raw, fieldsOf(raw), limits.headerFields);
+    const code = refusalOfHead(raw, limits.headerFields);
     if (code !== undefined) throw new Refusal(code);
     meetExpectation(raw, reply.raw, limitOf(request));
     // fastify answers 415 to a Content-Type that it cannot parse; here the binding decides, from the fields as received.
@@ -178,8 +178,11 @@ export async function listenHttps(options: HttpListenerOptions): Promise<HttpLis
       const closed = app.close();
       connections.stop();
       const deadline = setTimeout(connections.destroyAll, milliseconds);
-      await closed;
-      clearTimeout(deadline);
+      try {
+        await closed;
+      } finally {
+        clearTimeout(deadline);
+      }
     },
   };
 }

@@ -154,6 +154,7 @@ test("ok/addresses are written as people know them", () => {
   assert.equal(addressOf({ remoteAddress: "::ffff:192.0.2.7", remotePort: 1 }), "192.0.2.7:1");
   assert.equal(hostOf({ remoteAddress: "::ffff:c000:207" }), "::ffff:c000:207");
   assert.equal(hostOf({}), "unknown");
+  assert.equal(addressOf({}), "unknown");
 });
 
 function openssl(parameters: readonly string[], input: string): Promise<string> {

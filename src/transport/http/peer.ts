@@ -19,11 +19,12 @@ export function peerOf(socket: TLSSocket, end: "client" | "server"): Peer {
   return peer;
 }
 
-/** `192.0.2.7:41234` or `[2001:db8::1]:41234`; an IPv4 address that arrived at an IPv6 socket is written as IPv4. */
+/** `192.0.2.7:41234`, `[2001:db8::1]:41234` or `unknown`; an IPv4 address that arrived at an IPv6 socket is written as IPv4. */
 export function addressOf(socket: {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
 }): string {
+  if (socket.remoteAddress === undefined) return "unknown";
   const host = hostOf(socket);
   return host.includes(":") ? `[${host}]:${socket.remotePort}` : `${host}:${socket.remotePort}`;
 }

@@ -38,7 +38,7 @@ export function converse(port: number, text: string, options: RawOptions = {}): 
       resolve({ responses: responsesIn(reads.join("")), reads, ended });
     };
     socket.on("secureConnect", () => {
-      socket.write(text);
+      socket.write(text, "latin1");
       if (options.end === true) socket.end();
     });
     socket.on("data", (chunk: Buffer) => {

@@ -60,7 +60,6 @@ const answers = {
   "coding-unknown": [501, "The only transfer coding that this server implements is chunked."],
   "too-many-connections": [503, "The server has too many connections; try again later."],
   "too-many-requests": [503, "Too many requests were sent on one connection before the first was answered."],
-  stopping: [503, "The server is stopping; try again later."],
 } as const satisfies Readonly<Record<string, readonly [status: number, sentence: string]>>;
 
 const silent = {

@@ -44,7 +44,7 @@ export function refuseUnparsed(connections: Connections, report: Report, error: 
     socket.destroy();
     return;
   }
-  if (connection.abandoned) return;
+  if (connection.abandoned || connection.ending) return;
   const code = codeOfParserError(codeOf(error));
   report({ code, address: connection.address, cause: error });
   // What follows a complete request must not take the place of its answer.

@@ -25,14 +25,14 @@ export function originForm(target: string): string {
  * characters. For other repeated fields it would keep the first or join them, and two readers of one request could differ.
  */
 export function refusalOfHead(
-  message: Pick<IncomingMessage, "httpVersion" | "headers">,
-  fields: Headers,
+  message: Pick<IncomingMessage, "httpVersion" | "headers" | "rawHeaders">,
   maximumFields: number,
 ): RefusalCode | undefined {
-  if (fields.length > maximumFields) return "header-too-large";
+  const raw = message.rawHeaders;
+  if (raw.length > 2 * maximumFields) return "header-too-large";
   const seen = new Set<string>();
-  for (const [field] of fields) {
-    const name = field.toLowerCase();
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = (raw[index] as string).toLowerCase();
     if (!singular.has(name)) continue;
     if (seen.has(name)) return "field-repeated";
     seen.add(name);
