@@ -26,7 +26,7 @@ export function createTlsServer(credential: ServerCredential, limits: HttpLimits
       // because an alert in the handshake tells a person nothing.
       rejectUnauthorized: false,
       handshakeTimeout: limits.handshakeTimeout,
-      ALPNProtocols: ["http/1.1"],
+      ALPNProtocols: ["http/1.1", "http/1.0"],
       maxHeaderSize: limits.headerBytes,
       headersTimeout: Math.min(limits.headersTimeout, limits.requestTimeout),
       requestTimeout: limits.requestTimeout,

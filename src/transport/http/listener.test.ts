@@ -158,6 +158,15 @@ fresh("ok/Expect: 100-continue is met before the body is sent", async () => {
   socket.destroy();
 });
 
+fresh("ok/HTTP/1.0 needs no Host and gets the end of the connection", async () => {
+  const { responses, ended } = await converse(listener.port, "GET /memory HTTP/1.0\r\n\r\n", {
+    tls: { ALPNProtocols: ["http/1.0"] },
+    responses: Infinity,
+  });
+  assert.equal(responses[0]?.status, 200);
+  assert(ended);
+});
+
 fresh("ok/parameters are decoded, the path is not, and an absolute target is taken as its path", async () => {
   const first = await converse(listener.port, post("Content-Length: 0\r\n", "", "/est/a%20b/simpleenroll?x=1"));
   assert.equal(first.responses[0]?.body, "/est/a%20b/simpleenroll?x=1 a b");
