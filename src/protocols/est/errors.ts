@@ -55,7 +55,9 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   base64: malformed("The body is not base64 (RFC 4648 section 4) of a DER PKCS #10 request."),
   "pem-armour": malformed("The body is PEM. Remove the BEGIN and END lines and send the base64 between them."),
   "csr-malformed": malformed("The body is not a well-formed PKCS #10 request in DER."),
-  "csr-signature": malformed("The request's signature does not verify with its own public key."),
+  "csr-signature": malformed(
+    "The request's signature does not verify with its own public key; sign with SHA-256 or better.",
+  ),
   "key-weak": malformed("The public key is too weak; use P-256, P-384, P-521, Ed25519 or RSA of at least 2048 bits."),
   "key-unsupported": malformed(
     "The public key is of a kind that is not supported here; use a named curve, Ed25519 or RSA.",
