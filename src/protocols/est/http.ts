@@ -80,7 +80,7 @@ export function encodeReply(
   reply: EstReply,
   options: { readonly form: Base64Form; readonly userAgent: string | undefined; readonly run: string | undefined },
 ): HttpResponse {
-  const runId = reply.kind === "certificates" ? (reply.run ?? options.run) : options.run;
+  const runId = reply.kind === "refused" ? options.run : (reply.run ?? options.run);
   const run: Headers = runId === undefined ? [] : [[runHeader, runId]];
   switch (reply.kind) {
     case "certificates":

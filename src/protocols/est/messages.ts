@@ -39,7 +39,8 @@ export interface EnrollRequest extends RequestBase {
 export type EstReply =
   /** `run`: the run that issued them, when it is not the one of this request. */
   | { readonly kind: "certificates"; readonly certificates: readonly Uint8Array[]; readonly run?: string }
-  | { readonly kind: "pending"; readonly retryAfter: number }
+  /** `run`: the run that waits, also when this request changed nothing in it. */
+  | { readonly kind: "pending"; readonly retryAfter: number; readonly run?: string }
   | { readonly kind: "refused"; readonly refusal: EstRefusal };
 
 /** An answer as the device understands it; refusals are thrown. */

@@ -5,7 +5,9 @@ import { sha256 } from "../../crypto/mac.ts";
 import type { Decoded } from "../../knowledge/run.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import { verifyProofOfPossession } from "../../pki/csr.ts";
+import { extensionOf } from "../../pki/extensions.ts";
 import { formatName } from "../../pki/name.ts";
+import { extensionTypes } from "../../pki/oids.ts";
 import type { Decision, Evidence, Ports, Responder, Step } from "../ports.ts";
 import { authenticate, type Client, presentedCredential, presentedKind } from "./authenticate.ts";
 import { waitingLifetime } from "./constants.ts";
@@ -26,7 +28,7 @@ import {
 import { type CertifiedNames, certifiedNames } from "./subject.ts";
 
 /**
- * What the server keeps of one client's request, named by operation, presented credential and public key: the same
+ * What the server keeps of one client's request, named by operation, presented credential, public key and names: the same
  * request gets the same certificate until it expires, so a reply that was lost can be asked for again.
  */
 export type EstSession =
@@ -56,8 +58,11 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
 
 function sessionName(request: EstRequest, peer: Peer): string | undefined {
   if (request.kind === "cacerts" || request.kind === "malformed") return undefined;
-  const key = hex(sha256(request.csr.subjectPublicKeyInfo));
-  return [request.kind, request.label ?? "", presentedCredential(request, peer), key].join("|");
+  const { subject, subjectPublicKeyInfo, extensionRequest } = request.csr;
+  const names = [subject.raw, extensionOf(extensionRequest, extensionTypes.subjectAltName)?.value ?? new Uint8Array(0)];
+  // With the names: what a person approved for one name must not be asked for again in another one.
+  const asked = [subjectPublicKeyInfo, ...names].map((each) => hex(sha256(each)));
+  return [request.kind, request.label ?? "", presentedCredential(request, peer), ...asked].join("|");
 }
 
 async function cacerts(peer: Peer, ports: Ports): Promise<EstStep> {
@@ -85,7 +90,6 @@ async function enroll(
     const client = await authenticate(request, peer, ports);
     label = client.name ?? client.user ?? label;
     checkOperation(request, client);
-    if (session?.kind === "granted") return repeated(session);
     ports.run.variant(variantOf(request.kind, client.credential));
     const carries = carriedByRequest(request, client.credential);
     recordFrame(ports.run, request.kind, "request", peer, request.bytes, {
@@ -93,14 +97,16 @@ async function enroll(
       decoded: describe(request),
       repeated: session !== undefined,
     });
+    // RFC 7030 3.5 and 4.2.3: a repeated request is held to the same checks, a binding to its own association among them.
     checkRequest(request, peer, ports);
+    if (session?.kind === "granted") return repeated(session);
     const names = certifiedNames(request, client);
     label = client.name ?? names.name;
     if (session === undefined) recordClient(ports.run, request, client, authorities);
     const evidence = evidenceOf(request, client, names.name, peer, ports);
     const decision = await ports.admission.decide(evidence);
     // A request that asks again while nobody has decided changes nothing: neither ledger nor store grow with its patience.
-    if (decision.verdict === "wait" && session !== undefined) return pending(decision);
+    if (decision.verdict === "wait" && session !== undefined) return pending(decision, ports);
     ports.run.phase("authorize");
     const { verdict, rule, reason } = decision;
     ports.run.decision({ verdict, rule, reason, evidence: shown(evidence) });
@@ -209,7 +215,7 @@ function waiting(decision: Decision, label: string, request: EnrollRequest, peer
   return {
     next: { session: { kind: "waiting", since: now }, expires: now + waitingLifetime },
     writes,
-    outputs: [...pending(decision).outputs, { kind: "wait", reason }],
+    outputs: [...pending(decision, ports).outputs, { kind: "wait", reason }],
     run: {
       outcome: "waiting",
       reason: rule,
@@ -219,8 +225,9 @@ function waiting(decision: Decision, label: string, request: EnrollRequest, peer
   };
 }
 
-function pending({ retryAfter }: Decision): EstStep {
-  return { next: "keep", writes: [], outputs: [{ kind: "send", reply: { kind: "pending", retryAfter } }] };
+function pending({ retryAfter }: Decision, { run }: Ports): EstStep {
+  const reply: EstReply = { kind: "pending", retryAfter, run: run.header.id };
+  return { next: "keep", writes: [], outputs: [{ kind: "send", reply }] };
 }
 
 function repeated(session: EstSession & { readonly kind: "granted" }): EstStep {
