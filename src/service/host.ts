@@ -70,7 +70,7 @@ export function host<Message, Session, Reply>(options: HostOptions<Message, Sess
         await store.commit([
           ...sessionWrites(options, key, stored, step, ledger),
           ...step.writes,
-          ...runWrites(options, step.run, ledger),
+          ...runWrites(options, step.run, ledger, step.next === "keep" && envelope?.ledger !== undefined),
         ]);
       } catch (error) {
         if (codeOf(error) === "guard-lost") continue;
@@ -158,6 +158,7 @@ function runWrites(
   { store, tenant, protocol, clock }: Surroundings,
   state: RunState | undefined,
   { recorder }: Ledger,
+  goesOn: boolean,
 ): readonly Write[] {
   if (state === undefined) return [];
   const run = recorder.finish(state.outcome, state.reason);
@@ -176,7 +177,8 @@ function runWrites(
     ...(ended === undefined ? {} : { ended }),
   };
   return [
-    store.runs.save({ ...stored, run: utf8(JSON.stringify(run)) }),
+    // A bad repetition of a request that waits is refused by itself: the run is still the one that waits.
+    ...(goesOn ? [] : [store.runs.save({ ...stored, run: utf8(JSON.stringify(run)) })]),
     store.audit.append({
       tenant,
       at: clock.now(),
