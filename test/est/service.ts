@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "../../src/core/clock.ts";
 import { systemRandomness } from "../../src/core/randomness.ts";
 import { deviceKey, deviceName, nodeEstEnv } from "../../src/device/index.ts";
@@ -28,22 +29,49 @@ export interface TestService {
   readonly factory: Manufacturer;
   /** Calls the API of the tenant `default`; throws for any status but 200. */
   call<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
+  /** The rows that are stored for the tenant `default`, read past the service from its database. */
+  rows(table: Table): readonly Record<string, unknown>[];
+  /** All these rows of all tables, so that two moments can be compared. */
+  contents(): Readonly<Record<string, unknown>>;
+  /** Ends the service and starts it again on the same data, perhaps on another port. */
+  restart(): Promise<void>;
   close(): Promise<void>;
 }
 
+/** Tables that an onboarding may change. */
+const tables = ["devices", "identities", "certificates", "sessions", "approvals", "runs", "audit"] as const;
+export type Table = (typeof tables)[number];
+
 export async function startService(): Promise<TestService> {
   const data = await mkdtemp(join(tmpdir(), "hatchery-test-"));
-  const system = await startSystem({ data, host: "127.0.0.1", port: 0, demoPort: 0, names: [], logLevel: "silent" });
-  const call = caller(system.socket);
+  const start = () => startSystem({ data, host: "127.0.0.1", port: 0, demoPort: 0, names: [], logLevel: "silent" });
+  let system = await start();
+  const call: TestService["call"] = (method, path, body) => caller(system.socket)(method, path, body);
   const factory = await openFactory("Acme", systemClock, systemRandomness);
   await call("POST", "/anchors", { name: "acme", pem: encodePem("CERTIFICATE", factory.certificate) });
   const { root } = await call<{ readonly root: string }>("GET", "/ca");
+  const rows = (table: Table) => {
+    const database = new DatabaseSync(join(data, "hatchery.db"), { readOnly: true, readBigInts: true });
+    try {
+      return database.prepare(`select * from ${table} where tenant = 'default' order by 1, 2, 3`).all();
+    } finally {
+      database.close();
+    }
+  };
   return {
     data,
-    port: portOf(system),
+    get port() {
+      return portOf(system);
+    },
     root: (decodePem(root)[0] as { readonly bytes: Uint8Array }).bytes,
     factory,
     call,
+    rows,
+    contents: () => Object.fromEntries(tables.map((table) => [table, rows(table)])),
+    async restart() {
+      await system.close();
+      system = await start();
+    },
     async close() {
       await system.close();
       await rm(data, { recursive: true });
