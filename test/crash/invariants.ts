@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { hex } from "../../src/core/bytes.ts";
+import { parseCertificate } from "../../src/pki/certificate.ts";
+import type { Received } from "./fleet.ts";
+
+/** What the store of a dead service holds, counted. */
+export interface Kept {
+  readonly certificates: number;
+  /** Certificates that were granted, and that no device has received yet. */
+  readonly unheard: number;
+}
+
+/** Holds what lies on the disk against what the devices know: nothing promised is lost, nothing is granted twice. */
+export function checkKept(data: string, received: readonly Received[]): Kept {
+  const database = new DatabaseSync(join(data, "hatchery.db"), { readOnly: true });
+  try {
+    const rows = <Row>(sql: string) => database.prepare(sql).all() as unknown as readonly Row[];
+    const certificates = rows<CertificateRow>("select * from certificates where tenant = 'default'");
+    const runs = new Map(
+      rows<RunRow>("select * from runs where tenant = 'default' and outcome = 'granted'").map((run) => [run.id, run]),
+    );
+    const audit = rows<AuditRow>("select * from audit where tenant = 'default' order by sequence");
+
+    const stored = new Set(certificates.map(({ certificate }) => hex(certificate)));
+    for (const { name, certificate } of received)
+      assert.ok(stored.has(hex(certificate)), `the certificate that ${name} received is in the store`);
+
+    allDifferent(certificates, "serial number", ({ certificate }) => hex(parseCertificate(certificate).serialNumber));
+    // Every operation of a device has a key of its own here: one key, one certificate.
+    allDifferent(certificates, "key", ({ certificate }) => hex(parseCertificate(certificate).subjectPublicKeyInfo));
+    allDifferent(certificates, "run", ({ run }) => run);
+
+    for (const { run, serial, device } of certificates)
+      assert.equal(runs.get(run)?.device, device, `the granted run of certificate ${serial} names its device`);
+    assert.equal(runs.size, certificates.length, "every granted run has its certificate");
+
+    const granted = audit.filter(({ action }) => action === "granted").map(({ detail }) => JSON.parse(detail).run);
+    assert.deepEqual(granted.toSorted(), [...runs.keys()].toSorted(), "one line of audit for each granted run");
+    for (const [index, { sequence }] of audit.entries()) assert.equal(sequence, index + 1, "the audit has no gap");
+
+    const devices = rows<DeviceRow>("select * from devices where tenant = 'default'");
+    allDifferent(devices, "name", ({ name }) => name);
+    const certified = new Set(certificates.map(({ device }) => device));
+    assert.deepEqual(devices.map(({ id }) => id).toSorted(), [...certified].toSorted(), "a device came with its grant");
+
+    const approvals = rows<ApprovalRow>("select * from approvals where tenant = 'default'");
+    allDifferent(approvals, "subject", ({ subject }) => subject);
+    const used = approvals.filter(({ state }) => state === "used").map(({ run }) => run);
+    const approvedRuns = [...runs.values()].filter(({ variant }) => variant === "est/anonymous").map(({ id }) => id);
+    assert.deepEqual(used.toSorted(), approvedRuns.toSorted(), "each approval that is used up granted its own run");
+    const decided = approvals.filter(({ state }) => state !== "pending").map(({ run }) => run);
+    const approved = audit.filter(({ action }) => action === "approve").map(({ detail }) => JSON.parse(detail).run);
+    assert.deepEqual(approved.toSorted(), decided.toSorted(), "one line of audit for each approval");
+
+    const heard = new Set(received.map(({ certificate }) => hex(certificate)));
+    return { certificates: stored.size, unheard: [...stored].filter((each) => !heard.has(each)).length };
+  } finally {
+    database.close();
+  }
+}
+
+/** SQLite's own word on its file. */
+export function checkFile(data: string): void {
+  const database = new DatabaseSync(join(data, "hatchery.db"), { readOnly: true });
+  try {
+    assert.deepEqual(database.prepare("pragma integrity_check").all().map(Object.values), [["ok"]]);
+    assert.deepEqual(database.prepare("pragma foreign_key_check").all(), []);
+  } finally {
+    database.close();
+  }
+}
+
+function allDifferent<Row>(rows: readonly Row[], what: string, of: (row: Row) => string): void {
+  const seen = new Set<string>();
+  for (const row of rows) {
+    const value = of(row);
+    assert.ok(!seen.has(value), `the ${what} ${value} is there twice`);
+    seen.add(value);
+  }
+}
+
+interface CertificateRow {
+  readonly serial: string;
+  readonly certificate: Uint8Array;
+  readonly device: string;
+  readonly run: string;
+}
+
+interface RunRow {
+  readonly id: string;
+  readonly device: string;
+  readonly variant: string;
+}
+
+interface AuditRow {
+  readonly sequence: number;
+  readonly action: string;
+  readonly detail: string;
+}
+
+interface DeviceRow {
+  readonly id: string;
+  readonly name: string;
+}
+
+interface ApprovalRow {
+  readonly subject: string;
+  readonly state: string;
+  readonly run: string;
+}

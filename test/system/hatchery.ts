@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** How a process ended and all that it said. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface HatcheryOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** A module that is loaded before the program. */
+  readonly preload?: URL;
+}
+
+/** The program `hatchery` of this clone with `args`, as a process of its own, to its end. */
+export function hatchery(args: readonly string[], options: HatcheryOptions = {}): Promise<Ended> {
+  return collect(start(args, options)).ended;
+}
+
+/** A running `hatchery up`, or one that has ended. */
+export interface ServiceProcess {
+  readonly pid: number;
+  /** What it said of itself when it was up; undefined when it ended before. */
+  readonly up: Promise<Up | undefined>;
+  readonly ended: Promise<Ended>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** What `up --json` prints. */
+export interface Up {
+  readonly version: string;
+  readonly data: string;
+  readonly socket: string;
+  readonly listeners: readonly { readonly tenant: string; readonly protocol: string; readonly url: string }[];
+  readonly demo?: { readonly run: string };
+}
+
+/** Starts `hatchery up` on any free ports. */
+export function startUp(data: string, args: readonly string[] = [], options: HatcheryOptions = {}): ServiceProcess {
+  const child = start(["up", "--json", "--port", "0", "--demo-port", "0", "--data", data, ...args], options);
+  const { ended, said } = collect(child);
+  const up = new Promise<Up | undefined>((resolve) => {
+    child.stdout?.on("data", () => {
+      // The value is indented: its last line is the only one that begins with its closing brace.
+      if (said().endsWith("\n}\n")) resolve(JSON.parse(said()) as Up);
+    });
+    ended.then(() => resolve(undefined));
+  });
+  return {
+    pid: child.pid ?? 0,
+    up,
+    ended,
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+/** Port of a tenant's listener. */
+export function portOf(up: Up, tenant: string): number {
+  const url = up.listeners.find((listener) => listener.tenant === tenant)?.url ?? "";
+  return Number(new URL(url).port);
+}
+
+function start(args: readonly string[], { env = {}, preload }: HatcheryOptions): ChildProcess {
+  const imports = preload === undefined ? [] : ["--import", preload.href];
+  return spawn(process.execPath, [...imports, program, ...args], {
+    // The tests' own reporter settings are not the program's.
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_COMPILE_CACHE: compiled, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+function collect(child: ChildProcess): { readonly ended: Promise<Ended>; readonly said: () => string } {
+  const parts = { stdout: "", stderr: "" };
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    parts.stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    parts.stderr += text;
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, ...parts }));
+  });
+  return { ended, said: () => parts.stdout };
+}
+
+const program = fileURLToPath(new URL("../../bin/hatchery.js", import.meta.url));
+
+/** Stripped and compiled once for all processes of a test file: a start then takes half the time. */
+const compiled = mkdtempSync(join(tmpdir(), "hatchery-compiled-"));
+process.on("exit", () => rmSync(compiled, { recursive: true, force: true }));
