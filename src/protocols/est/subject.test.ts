@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "../../core/bytes.ts";
-import { parseCertificationRequest } from "../../pki/csr.ts";
+import { tags } from "../../encoding/tags.ts";
+import { buildCertificationRequest, parseCertificationRequest } from "../../pki/csr.ts";
 import type { Extension } from "../../pki/extensions.ts";
 import type { NameAttribute } from "../../pki/name.ts";
 import { formatName, parseName } from "../../pki/name.ts";
@@ -88,6 +89,20 @@ test("ok/renewal keeps subject and alternative names byte for byte, also when th
     assert.deepEqual(renewal.subject, old.subject.raw);
     assert.deepEqual(renewal.subjectAltName?.value, kept.extensions[0]?.value);
   }
+});
+
+test("ok/renewal: the same name as a PrintableString, as strongSwan writes it, keeps the certificate's bytes", async () => {
+  const authority = await newAuthority("CA");
+  const old = await certify([commonName("SN-1")], newKey().signer, authority);
+  const subject = Uint8Array.from(old.subject.raw);
+  subject[subject.lastIndexOf(tags.utf8String)] = tags.printableString;
+  const csr = parseCertificationRequest(await buildCertificationRequest({ subject, signer: newKey().signer }));
+  assert.notDeepEqual(csr.subject.raw, old.subject.raw);
+  const renewal = certifiedNames(
+    { kind: "simplereenroll", label: undefined, csr, bytes: 0 },
+    { ...device, certificate: old },
+  );
+  assert.deepEqual(renewal.subject, old.subject.raw);
 });
 
 for (const [name, subject, extensions] of [
