@@ -1,7 +1,7 @@
 // npm run bench est [--json]: what one EST enrolment costs the service, and what it could not cost less.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Hatchery, startHatchery } from "../interop/hatchery.ts";
@@ -16,8 +16,8 @@ import { addedByEach, rowsIn } from "./rows.ts";
 const concurrency = 64;
 const measuredRounds = 5;
 const scenarios: readonly Scenario[] = [
-  { name: "kept connection", connection: "kept", inFlight: concurrency, count: 400 },
-  { name: "new connection", connection: "new", inFlight: concurrency, count: 400 },
+  { name: "kept connection", connection: "kept", inFlight: concurrency, count: 300 },
+  { name: "new connection", connection: "new", inFlight: concurrency, count: 300 },
   { name: "new connection, one at a time", connection: "new", inFlight: 1, count: 50 },
 ];
 let devicesMade = 0;
@@ -71,6 +71,7 @@ async function rounds(
   }));
   const publicKey: PublicKeyFloors[] = [];
   const database = join(hatchery.data, "hatchery.db");
+  const [load = 0] = loadavg();
 
   // A first round warms both servers up, and shows which rows an enrolment adds.
   const before = rowsIn(database);
@@ -92,7 +93,7 @@ async function rounds(
     }
   }
   return {
-    machine: { node: process.version, processors: availableParallelism() },
+    machine: { node: process.version, processors: availableParallelism(), load },
     operations: await countedOperations(hatchery),
     rows,
     floors: {

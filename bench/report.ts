@@ -26,7 +26,12 @@ export interface Sample {
 }
 
 export interface Measured {
-  readonly machine: { readonly node: string; readonly processors: number };
+  readonly machine: {
+    readonly node: string;
+    readonly processors: number;
+    /** Load average of the last minute before the first round: more than a little spoils wall times, and CPU times through shared caches. */
+    readonly load: number;
+  };
   readonly tls: string;
   /** Public-key operations of one enrolment outside TLS, as the ledger counts them. */
   readonly operations: { readonly sign: number; readonly verify: number };
@@ -108,7 +113,7 @@ export function textOf(figures: Figures): string {
   const [first] = variants;
   return [
     "EST enrolments, each of another device with its manufacturer's certificate (est/idevid), ledger and durable store on.",
-    `${machine.node}, ${machine.processors} processors, ${tls}, P-256; median of ${rounds} interleaved rounds of up to ${first?.count} devices.`,
+    `${machine.node}, ${machine.processors} processors (load ${machine.load.toFixed(1)} before), ${tls}, P-256; median of ${rounds} interleaved rounds of up to ${first?.count} devices.`,
     "CPU is of the server process, in microseconds for one enrolment; latency in milliseconds.",
     "",
     table(
