@@ -72,6 +72,10 @@ test("ok/an approval is for one key: another one waits anew", async () => {
   const run = waitingRun(await ask(service, first));
   await decide(run, "approved");
   certificateIn(await ask(service, first));
+  assert.deepEqual(
+    service.rows("approvals").flatMap((approval) => (approval["run"] === run ? [approval["state"]] : [])),
+    ["used"],
+  );
   const another = waitingRun(await ask(service, await requestOf("wait-2")));
   assert.notEqual(another, run);
   assert.deepEqual(
