@@ -112,7 +112,7 @@ function constructed(tag: number, parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
   const octetsOfLength = length < 0x80 ? 0 : length < 0x100 ? 1 : length < 0x10000 ? 2 : length < 0x1000000 ? 3 : 4;
-  const bytes = length < 62 ? new Uint8Array(2 + length) : Buffer.allocUnsafe(2 + octetsOfLength + length);
+  const bytes = Buffer.allocUnsafe(2 + octetsOfLength + length);
   bytes[0] = tag;
   bytes[1] = octetsOfLength === 0 ? length : 0x80 | octetsOfLength;
   for (let i = octetsOfLength, rest = length; i > 0; i -= 1, rest = Math.floor(rest / 0x100))

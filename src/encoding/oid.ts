@@ -6,37 +6,43 @@ export function oidText(content: Uint8Array): string {
     throw new DerError("too-large", `OBJECT IDENTIFIER has more than ${maximumOctets} octets.`);
   if (content.length === 0 || (content[content.length - 1] ?? 0) >= 0x80)
     throw new DerError("bad-value", "OBJECT IDENTIFIER ends within an arc.");
-  const arcs: (number | bigint)[] = [];
+  let text = "";
   let arc: number | bigint = 0;
-  let first = true;
+  let start = true;
   for (const octet of content) {
-    if (first && octet === 0x80) throw new DerError("bad-value", "OBJECT IDENTIFIER has an arc with a leading zero.");
+    if (start && octet === 0x80) throw new DerError("bad-value", "OBJECT IDENTIFIER has an arc with a leading zero.");
     arc = appended(arc, octet & 0x7f);
-    first = octet < 0x80;
-    if (first) {
-      arcs.push(arc);
-      arc = 0;
-    }
+    start = octet < 0x80;
+    if (!start) continue;
+    text = text === "" ? firstArcs(arc) : `${text}.${arc}`;
+    arc = 0;
   }
-  // The first two arcs share one number; only under the first arc 2 may the second be above 39.
-  const [joint = 0, ...rest] = arcs;
-  const root = joint < 40 ? 0 : joint < 80 ? 1 : 2;
-  const second = typeof joint === "bigint" ? joint - BigInt(root * 40) : joint - root * 40;
-  return [root, second, ...rest].join(".");
+  return text;
 }
 
 /** The content octets of an OBJECT IDENTIFIER in dotted form; throws DerError `bad-value` or `too-large`. */
 export function oidContent(text: string): Uint8Array {
   if (text.length > maximumOctets * 4 || !/^[012](\.(0|[1-9][0-9]*))+$/.test(text))
     throw new DerError("bad-value", "OBJECT IDENTIFIER is not in dotted form, such as 2.5.4.3.");
-  const [root = 0, second = 0, ...rest] = text.split(".").map(arcOf);
+  const arcs = text.split(".").map(arcOf);
+  const [root = 0, second = 0] = arcs;
   if (root < 2 && second > 39)
     throw new DerError("bad-value", "OBJECT IDENTIFIER has a second arc above 39 under 0 or 1.");
   const joint = typeof second === "bigint" ? BigInt(root) * 40n + second : Number(root) * 40 + second;
-  const content = [joint, ...rest].flatMap(octetsOfArc);
+  const content = octetsOfArc(joint);
+  for (const arc of arcs.slice(2)) {
+    if (arc < 128) content.push(Number(arc));
+    else content.push(...octetsOfArc(arc));
+  }
   if (content.length > maximumOctets)
     throw new DerError("too-large", `OBJECT IDENTIFIER has more than ${maximumOctets} octets.`);
   return Uint8Array.from(content);
+}
+
+/** The first two arcs share one number; only under the first arc 2 may the second be above 39. */
+function firstArcs(joint: number | bigint): string {
+  if (joint < 80) return joint < 40 ? `0.${joint}` : `1.${Number(joint) - 40}`;
+  return `2.${typeof joint === "bigint" ? joint - 80n : joint - 80}`;
 }
 
 function appended(arc: number | bigint, bits: number): number | bigint {

@@ -26,8 +26,9 @@ export function timeText(milliseconds: number): { readonly tag: number; readonly
   const date = new Date(milliseconds);
   const year = date.getUTCFullYear();
   if (!(year >= 0 && year <= 9999)) throw new DerError("bad-value", "Time is not from year 0 to year 9999.");
-  // 2026-02-03T04:05:06.000Z
-  const text = `${date.toISOString().slice(0, 19).replace(/[-T:]/g, "")}Z`;
+  const day = twoDigits(date.getUTCMonth() + 1) + twoDigits(date.getUTCDate());
+  const clock = twoDigits(date.getUTCHours()) + twoDigits(date.getUTCMinutes()) + twoDigits(date.getUTCSeconds());
+  const text = `${twoDigits(Math.floor(year / 100))}${twoDigits(year % 100)}${day}${clock}Z`;
   // RFC 5280 4.1.2.5: UTCTime through the year 2049, GeneralizedTime from 2050 on.
   return year >= 1950 && year < 2050 ? { tag: tags.utcTime, text: text.slice(2) } : { tag: tags.generalizedTime, text };
 }
@@ -43,6 +44,10 @@ function fullText(tag: number, text: string): string {
 
 function digitsAt(text: string, offset: number): number {
   return Number(text.slice(offset, offset + 2));
+}
+
+function twoDigits(number: number): string {
+  return number < 10 ? `0${number}` : String(number);
 }
 
 const form = /^\d{14}Z$/;
