@@ -1,9 +1,10 @@
 import { hex } from "../../core/bytes.ts";
-import { codeOf, messageOf } from "../../core/errors.ts";
+import { messageOf } from "../../core/errors.ts";
 import type { Peer } from "../../core/link.ts";
 import { matchesPattern } from "../../core/pattern.ts";
 import { sha256 } from "../../crypto/mac.ts";
 import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
+import { PathError } from "../../pki/errors.ts";
 import { attribute, equalNames } from "../../pki/name.ts";
 import { attributeTypes } from "../../pki/oids.ts";
 import { validatePath } from "../../pki/path.ts";
@@ -153,7 +154,8 @@ function validateFully(
   try {
     return validatePath({ chain, anchors, at: ports.clock.now(), purpose });
   } catch (cause) {
-    throw new EstRefused(pathRefusals[codeOf(cause)] ?? "certificate-unknown", messageOf(cause), { cause });
+    if (!(cause instanceof PathError)) throw cause;
+    throw new EstRefused(pathRefusals[cause.code] ?? "certificate-unknown", cause.message, { cause });
   }
 }
 

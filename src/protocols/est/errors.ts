@@ -25,6 +25,7 @@ export type EstRefusal =
   | "idevid-on-reenroll"
   | "name-not-the-client"
   | "name-missing"
+  | "waiting-under-another-name"
   | "not-allowed"
   | "overloaded"
   | "internal";
@@ -83,6 +84,11 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
     "Re-enrolment needs the certificate to be renewed; a manufacturer's certificate enrols with simpleenroll.",
   ),
   "name-not-the-client": forbidden("The request names a subject or an alternative name that is not this client's."),
+  "waiting-under-another-name": {
+    status: 403,
+    text: "A request for this key waits for a decision under another name; repeat that one, or use another key.",
+    endsSession: false,
+  },
   "name-missing": malformed("The request names no device: put the device's name into the common name of its subject."),
   "not-allowed": forbidden("This device may not be enrolled here."),
   overloaded: { status: 503, text: "Too many requests wait for a decision; try again later.", endsSession: false },

@@ -1,4 +1,4 @@
-import { base64, fromBase64, hex } from "../../core/bytes.ts";
+import { base64, concat, fromBase64, hex } from "../../core/bytes.ts";
 import { codeOf, messageOf } from "../../core/errors.ts";
 import type { Peer } from "../../core/link.ts";
 import { sha256 } from "../../crypto/mac.ts";
@@ -28,11 +28,12 @@ import {
 import { type CertifiedNames, certifiedNames } from "./subject.ts";
 
 /**
- * What the server keeps of one client's request, named by operation, presented credential, public key and names: the same
+ * What the server keeps of one client's request, named by operation, presented credential and public key: the same
  * request gets the same certificate until it expires, so a reply that was lost can be asked for again.
  */
 export type EstSession =
-  | { readonly kind: "waiting"; readonly since: number }
+  /** `names`: hash of what is asked for, so that a person's yes to one name is none to another. */
+  | { readonly kind: "waiting"; readonly names: string }
   | { readonly kind: "granted"; readonly certificate: string; readonly run: string };
 
 type EstStep = Step<EstSession, EstReply>;
@@ -58,11 +59,14 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
 
 function sessionName(request: EstRequest, peer: Peer): string | undefined {
   if (request.kind === "cacerts" || request.kind === "malformed") return undefined;
-  const { subject, subjectPublicKeyInfo, extensionRequest } = request.csr;
-  const names = [subject.raw, extensionOf(extensionRequest, extensionTypes.subjectAltName)?.value ?? new Uint8Array(0)];
-  // With the names: what a person approved for one name must not be asked for again in another one.
-  const asked = [subjectPublicKeyInfo, ...names].map((each) => hex(sha256(each)));
-  return [request.kind, request.label ?? "", presentedCredential(request, peer), ...asked].join("|");
+  const key = hex(sha256(request.csr.subjectPublicKeyInfo));
+  return [request.kind, request.label ?? "", presentedCredential(request, peer), key].join("|");
+}
+
+/** Hash of the names that a request asks to be certified. */
+function namesAsked({ csr }: EnrollRequest): string {
+  const subjectAltName = extensionOf(csr.extensionRequest, extensionTypes.subjectAltName);
+  return hex(sha256(concat([csr.subject.raw, subjectAltName?.value ?? new Uint8Array(0)])));
 }
 
 async function cacerts(peer: Peer, ports: Ports): Promise<EstStep> {
@@ -100,6 +104,8 @@ async function enroll(
     // RFC 7030 3.5 and 4.2.3: a repeated request is held to the same checks, a binding to its own association among them.
     checkRequest(request, peer, ports);
     if (session?.kind === "granted") return repeated(session);
+    if (session !== undefined && session.names !== namesAsked(request))
+      throw new EstRefused("waiting-under-another-name", "the key waits for a decision under another name");
     const names = certifiedNames(request, client);
     label = client.name ?? names.name;
     if (session === undefined) recordClient(ports.run, request, client, authorities);
@@ -211,9 +217,11 @@ async function granted(
 function waiting(decision: Decision, label: string, request: EnrollRequest, peer: Peer, ports: Ports): EstStep {
   const { retryAfter, rule, reason, writes } = decision;
   recordFrame(ports.run, request.kind, "pending", peer, 0, { decoded: { retryAfter } });
-  const now = ports.clock.now();
   return {
-    next: { session: { kind: "waiting", since: now }, expires: now + waitingLifetime },
+    next: {
+      session: { kind: "waiting", names: namesAsked(request) },
+      expires: ports.clock.now() + waitingLifetime,
+    },
     writes,
     outputs: [...pending(decision, ports).outputs, { kind: "wait", reason }],
     run: {
