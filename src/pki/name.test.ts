@@ -102,6 +102,14 @@ test("ok/names are compared by RFC 5280 7.1", () => {
   assert.ok(!equalNames(two, apart));
 });
 
+test("ok/the order of the attributes within one RDN does not matter", () => {
+  const cn = der.sequence([der.objectIdentifier(commonName), der.utf8String("a")]);
+  const o = der.sequence([der.objectIdentifier(organizationName), der.utf8String("b")]);
+  const inOrder = der.sequence([der.element(tags.set, Buffer.concat([cn, o]))]);
+  const reversed = der.sequence([der.element(tags.set, Buffer.concat([o, cn]))]);
+  assert.ok(equalNames(parseName(inOrder), parseName(reversed)));
+});
+
 test("ok/text cannot imitate the structure of another name", () => {
   const one = parseName(encodeName([{ type: commonName, value: `a","${organizationName}=b` }]));
   const two = parseName(
