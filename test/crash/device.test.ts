@@ -11,7 +11,7 @@ import type { ClientIdentity } from "../../src/protocols/ports.ts";
 import { enrolDevice, startService, type TestService } from "../est/service.ts";
 import { type Ended, hatchery } from "../system/hatchery.ts";
 
-describe("crash: kill -9 of a device", { concurrency: 2 }, () => {
+describe("crash: kill -9 of a device", { concurrency: 2, timeout: 240_000 }, () => {
   let service: TestService;
   before(async () => {
     service = await startService();

@@ -23,13 +23,19 @@ export function hatchery(args: readonly string[], options: HatcheryOptions = {})
   return collect(start(args, options)).ended;
 }
 
-/** A running `hatchery up`, or one that has ended. */
-export interface ServiceProcess {
+/** A running program, or one that has ended. */
+export interface Running {
   readonly pid: number;
-  /** What it said of itself when it was up; undefined when it ended before. */
-  readonly up: Promise<Up | undefined>;
+  /** What it had written to standard output when that matched for the first time; undefined when it ended before. */
+  said(pattern: RegExp): Promise<string | undefined>;
   readonly ended: Promise<Ended>;
   kill(signal: NodeJS.Signals): void;
+}
+
+/** A running `hatchery up`. */
+export interface ServiceProcess extends Running {
+  /** What it said of itself when it was up; undefined when it ended before. */
+  readonly up: Promise<Up | undefined>;
 }
 
 /** What `up --json` prints. */
@@ -41,24 +47,35 @@ export interface Up {
   readonly demo?: { readonly run: string };
 }
 
-/** Starts `hatchery up` on any free ports. */
-export function startUp(data: string, args: readonly string[] = [], options: HatcheryOptions = {}): ServiceProcess {
-  const child = start(["up", "--json", "--port", "0", "--demo-port", "0", "--data", data, ...args], options);
-  const { ended, said } = collect(child);
-  const up = new Promise<Up | undefined>((resolve) => {
-    child.stdout?.on("data", () => {
-      // The value is indented: its last line is the only one that begins with its closing brace.
-      if (said().endsWith("\n}\n")) resolve(JSON.parse(said()) as Up);
-    });
-    ended.then(() => resolve(undefined));
-  });
+/** Starts `hatchery` with `args`. */
+export function startHatchery(args: readonly string[], options: HatcheryOptions = {}): Running {
+  const child = start(args, options);
+  const { ended, stdout } = collect(child);
   return {
     pid: child.pid ?? 0,
-    up,
     ended,
+    said: (pattern) =>
+      new Promise((resolve) => {
+        const look = () => {
+          if (pattern.test(stdout())) resolve(stdout());
+        };
+        child.stdout?.on("data", look);
+        ended.then(() => resolve(undefined));
+        look();
+      }),
     kill: (signal) => void child.kill(signal),
   };
 }
+
+/** Starts `hatchery up --json` on any free ports. */
+export function startUp(data: string, args: readonly string[] = [], options: HatcheryOptions = {}): ServiceProcess {
+  const process = startHatchery(["up", "--json", ...anyPorts, "--data", data, ...args], options);
+  // The value is indented: its last line is the only one that is a closing brace alone.
+  const up = process.said(/^\}\n$/m).then((json) => (json === undefined ? undefined : (JSON.parse(json) as Up)));
+  return { ...process, up };
+}
+
+export const anyPorts = ["--port", "0", "--demo-port", "0"] as const;
 
 /** Port of a tenant's listener. */
 export function portOf(up: Up, tenant: string): number {
@@ -75,7 +92,7 @@ function start(args: readonly string[], { env = {}, preload }: HatcheryOptions):
   });
 }
 
-function collect(child: ChildProcess): { readonly ended: Promise<Ended>; readonly said: () => string } {
+function collect(child: ChildProcess): { readonly ended: Promise<Ended>; readonly stdout: () => string } {
   const parts = { stdout: "", stderr: "" };
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     parts.stdout += text;
@@ -87,7 +104,7 @@ function collect(child: ChildProcess): { readonly ended: Promise<Ended>; readonl
     child.on("error", reject);
     child.on("close", (code, signal) => resolve({ code, signal, ...parts }));
   });
-  return { ended, said: () => parts.stdout };
+  return { ended, stdout: () => parts.stdout };
 }
 
 const program = fileURLToPath(new URL("../../bin/hatchery.js", import.meta.url));
