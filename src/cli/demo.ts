@@ -14,6 +14,9 @@ export function addDemo(program: Command): void {
     .action(async (_: unknown, command: Command) => {
       const invocation = invocationOf(command);
       const removed = await serviceApi(invocation).remove<{ readonly removed: string }>("/demo");
+      const { removeDemoFiles } = await import("../lab/demo.ts");
+      // Beside the socket that was just used, so this is the service's own directory.
+      await removeDemoFiles(invocation.data);
       if (invocation.json) return printJson(removed);
       print("the demo is forgotten");
     });

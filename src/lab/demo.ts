@@ -26,8 +26,8 @@ export interface DemoOptions {
  * serial number through the API, and the device, a process of its own with its own keys, enrols over a real TLS connection.
  */
 export async function runDemo({ data, socket, estUrl, log }: DemoOptions): Promise<{ readonly run: string }> {
-  const directory = join(data, "demo");
-  await rm(directory, { recursive: true, force: true });
+  await removeDemoFiles(data);
+  const directory = directoryOf(data);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const call = async (method: string, path: string, body?: unknown) => {
     const { status, body: answer } = await requestUnix(socket, {
@@ -82,6 +82,15 @@ export async function runDemo({ data, socket, estUrl, log }: DemoOptions): Promi
   await call("PUT", `/runs/${ledger.id}/device-ledger`, ledger);
   log("the device enrolled over TLS");
   return { run: ledger.id };
+}
+
+/** Removes what the demo keeps below the data directory, the device's keys above all; the service's records stay. */
+export async function removeDemoFiles(data: string): Promise<void> {
+  await rm(directoryOf(data), { recursive: true, force: true });
+}
+
+function directoryOf(data: string): string {
+  return join(data, "demo");
 }
 
 /** The device as a process of its own, so that nothing but the network connects it with the service. */

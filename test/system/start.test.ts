@@ -140,6 +140,7 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
 
   test("ok/demo remove forgets the demo, for good", async () => {
     assert.equal(await command("demo", "remove"), "the demo is forgotten\n");
+    assert.ok(!(await readdir(data)).includes("demo"), "the keys of the demo's device are gone too");
     const left = await inventory();
     assert.deepEqual([left.devices, left.runs], [[], []]);
     assert.equal(left.anchors.own, found.anchors.own);
