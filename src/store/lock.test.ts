@@ -68,3 +68,7 @@ test(
     assert.throws(() => lockDirectory(join(path, "file")), { name: "StoreError", code: "store-failed" });
   }),
 );
+
+test("fail/lock: where no directory can be made, at once", () => {
+  assert.throws(() => lockDirectory("/proc/hatchery/data"), { name: "StoreError", code: "store-failed" });
+});

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { codeOf, messageOf } from "../core/errors.ts";
@@ -48,13 +48,23 @@ export function openSqliteConnection(path: string): SqliteConnection {
  * SQLite gives its companion files the same mode.
  */
 export function createPrivateFile(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeDirectory(dirname(path));
   try {
     // Never opens an existing file: closing it again would drop the POSIX locks that this process holds on it.
     closeSync(openSync(path, "wx", 0o600));
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
   }
+}
+
+/**
+ * A directory with mode 0700, and those above it that are missing. Node's own recursive mkdir never returns where a
+ * directory exists and takes no entries, as under /proc.
+ */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeDirectory(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** Any error of SQLite as the store's own; the message never holds a bound value. */
