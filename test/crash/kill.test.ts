@@ -18,7 +18,7 @@ import { type Kill, killsOf, points, startDoomed } from "./points.ts";
 const seed = process.env["HATCHERY_SEED"] ?? "1";
 const rounds = process.env["CI"] === "true" ? 200 : 40;
 
-describe(`crash: kill -9 of the service, seed ${seed}`, { concurrency: 2, timeout: 240_000 }, () => {
+describe(`crash: kill -9 of the service, seed ${seed}`, { concurrency: 2, timeout: 290_000 }, () => {
   for (const half of ["a", "b"])
     test(`ok/nothing is lost and nothing granted twice in ${rounds / 2} rounds, half ${half}`, async (t) => {
       await inDirectory(async (data) => {
