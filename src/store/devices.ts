@@ -1,4 +1,5 @@
 import type { Write } from "../core/write.ts";
+import { withoutNulls } from "./columns.ts";
 import type { Engine } from "./engine.ts";
 import { type Cursor, cursor, type Page, type PageRequest } from "./paging.ts";
 import type { Device, Identity, IdentityKind, Lifecycle } from "./records.ts";
@@ -16,6 +17,8 @@ export interface Devices {
   find(tenant: string, id: string): Promise<Device | undefined>;
   /** The device that has this identity, whatever proved it. */
   findByIdentity(tenant: string, kind: IdentityKind, value: string): Promise<Device | undefined>;
+  /** The identity itself: which device has it, what proved it, and who vouched for it. */
+  identity(tenant: string, kind: IdentityKind, value: string): Promise<Identity | undefined>;
   /**
    * By name, then id; with `search`, those whose name or any identity begins with it, in exactly that spelling. A search
    * looks at the first 1,000 names and the first 1,000 identities that begin so: a longer one finds the others.
@@ -76,6 +79,15 @@ export function devicesIn(engine: Engine): Devices {
       .where("identities.value", "=", p.value),
   );
 
+  const findIdentity = prepared((p: { tenant: string; kind: IdentityKind; value: string }) =>
+    queries
+      .selectFrom("identities")
+      .selectAll()
+      .where("tenant", "=", p.tenant)
+      .where("kind", "=", p.kind)
+      .where("value", "=", p.value),
+  );
+
   const addIdentity = prepared((identity: Identity) =>
     queries
       .insertInto("identities")
@@ -85,11 +97,12 @@ export function devicesIn(engine: Engine): Devices {
         value: identity.value,
         device: identity.device,
         proven_by: identity.provenBy,
+        issuer: identity.issuer ?? null,
       })
       .onConflict((conflict) =>
         conflict
           .columns(["tenant", "kind", "value"])
-          .doUpdateSet({ proven_by: (set) => set.ref("excluded.proven_by") })
+          .doUpdateSet((set) => ({ proven_by: set.ref("excluded.proven_by"), issuer: set.ref("excluded.issuer") }))
           .whereRef("identities.device", "=", "excluded.device"),
       ),
   );
@@ -167,6 +180,11 @@ export function devicesIn(engine: Engine): Devices {
       return row && { ...row };
     },
 
+    async identity(tenant, kind, value) {
+      const [row] = await engine.read(findIdentity({ tenant, kind, value }));
+      return row && identityOf(row);
+    },
+
     async list(tenant, request, search = "") {
       const page = cursor<[string, string]>(request, ["text", "text"]);
       const query = search === "" ? all(tenant, page) : matching(tenant, search, page);
@@ -202,7 +220,7 @@ export function devicesIn(engine: Engine): Devices {
 type DeviceCursor = Cursor<[name: string, id: string]>;
 
 function identityOf({ proven_by: provenBy, ...row }: IdentityRow): Identity {
-  return { ...row, provenBy };
+  return { ...withoutNulls(row), provenBy };
 }
 
 /** Sorts after every character that a text may hold, so that a prefix is a range. */

@@ -16,7 +16,13 @@ function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {
     table(ddl, "devices", ["id"], { id: text, name: text, lifecycle: text, created: integer, updated: integer }),
     schema.createIndex("devices_by_name").on("devices").columns(["tenant", "name", "id"]),
 
-    table(ddl, "identities", ["value", "kind"], { kind: text, value: text, device: text, proven_by: text })
+    table(ddl, "identities", ["value", "kind"], {
+      kind: text,
+      value: text,
+      device: text,
+      proven_by: text,
+      issuer: optional(text),
+    })
       // A device that is gone must not be found by a name it had.
       .addForeignKeyConstraint("identities_device", ["tenant", "device"], "devices", ["tenant", "id"]),
     schema.createIndex("identities_by_device").on("identities").columns(["tenant", "device", "kind", "value"]),

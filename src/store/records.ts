@@ -55,6 +55,8 @@ export interface Identity {
   readonly device: string;
   /** What proved that the device has it, such as `idevid`; `claimed` when it was only said. */
   readonly provenBy: string;
+  /** Name of the anchor that has to vouch for it, or did; a serial number means nothing without its manufacturer. */
+  readonly issuer?: string;
 }
 
 /** A trust anchor that the tenant's operator registered. */

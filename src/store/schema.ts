@@ -45,6 +45,7 @@ export interface IdentityRow {
   readonly value: string;
   readonly device: string;
   readonly proven_by: string;
+  readonly issuer: string | null;
 }
 
 export interface AnchorRow {

@@ -67,9 +67,13 @@ export function inventoryConformance(open: Open): void {
 
   storeTest(open, "ok/identities: added again by the same device, with a better proof", async (store) => {
     await store.commit([store.devices.insert(device("d1")), store.devices.addIdentity(identity("d1", "SN-1"))]);
-    await store.commit([store.devices.addIdentity(identity("d1", "SN-1", { provenBy: "idevid" }))]);
+    await store.commit([store.devices.addIdentity(identity("d1", "SN-1", { provenBy: "idevid", issuer: "acme" }))]);
+    assert.deepEqual(
+      await store.devices.identity("a", "serial", "SN-1"),
+      identity("d1", "SN-1", { provenBy: "idevid", issuer: "acme" }),
+    );
     assert.deepEqual(await listed((page) => store.devices.identities("a", "d1", page)), [
-      identity("d1", "SN-1", { provenBy: "idevid" }),
+      identity("d1", "SN-1", { provenBy: "idevid", issuer: "acme" }),
     ]);
   });
 

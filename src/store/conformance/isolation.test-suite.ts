@@ -83,6 +83,7 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
   const fingerprint = hash("sha256", certificate("01").certificate, "hex");
   const reads = {
     "devices.find": store.devices.find(tenant, "d1"),
+    "devices.identity": store.devices.identity(tenant, "serial", "SN-1"),
     "devices.findByIdentity": store.devices.findByIdentity(tenant, "serial", "SN-1"),
     "devices.list": store.devices.list(tenant, page),
     "devices.list with search": store.devices.list(tenant, page, "SN"),
