@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Write } from "../core/write.ts";
 import { decodeJson, encodeJson, withoutNulls } from "./columns.ts";
 import type { Engine } from "./engine.ts";
@@ -10,9 +11,9 @@ export interface Approvals {
   /** Guard: no pending or approved approval of the same protocol and subject, and none with this id. */
   insert(approval: Approval): Write;
   find(tenant: string, id: string): Promise<Approval | undefined>;
-  /** The latest approval that the session `subject` of `protocol` asked for. */
+  /** The open (pending or approved) approval of the session `subject` of `protocol`; when there is none, its latest. */
   findBySubject(tenant: string, protocol: string, subject: string): Promise<Approval | undefined>;
-  /** The approval that `run` waits for, or waited for. */
+  /** The open approval that `run` waits for; when there is none, the latest that it waited for. */
   findByRun(tenant: string, run: string): Promise<Approval | undefined>;
   /** Those that wait for a person, the oldest first. */
   pending(tenant: string, page: PageRequest): Promise<Page<Approval>>;
@@ -22,6 +23,12 @@ export interface Approvals {
   decide(tenant: string, id: string, decision: Decision): Write;
   /** Uses an approval up, so that it grants one thing once. Guard: it is approved and not used yet. */
   use(tenant: string, id: string): Write;
+  /** Ends an approval that nobody asks for any more as `expired`. Guard: it is still pending or approved. */
+  withdraw(tenant: string, id: string): Write;
+  /** Ends pending and approved ones that were created before `time` as `expired`, 1,000 at most: call it again and again. */
+  expire(tenant: string, time: number): Write;
+  /** Deletes those that are not open any more and were created and decided before `time`, 1,000 at most. */
+  removeEndedBefore(tenant: string, time: number): Write;
 }
 
 export interface Decision {
@@ -52,17 +59,25 @@ export function approvalsIn(engine: Engine): Approvals {
     queries.selectFrom("approvals").selectAll().where("tenant", "=", p.tenant).where("id", "=", p.id),
   );
 
-  const findBySubject = prepared((p: { tenant: string; protocol: string; subject: string }) =>
-    queries
+  // By the state first: when the clock was set back, an ended approval can look later than the open one.
+  const findBySubject = prepared((p: { tenant: string; protocol: string; subject: string }) => {
+    const ofSubject = queries
+      .selectFrom("approvals as other")
+      .select("other.id")
+      .where("other.tenant", "=", p.tenant)
+      .where("other.protocol", "=", p.protocol)
+      .where("other.subject", "=", p.subject);
+    return queries
       .selectFrom("approvals")
       .selectAll()
       .where("tenant", "=", p.tenant)
-      .where("protocol", "=", p.protocol)
-      .where("subject", "=", p.subject)
-      .orderBy("created", "desc")
-      .orderBy("id", "desc")
-      .limit(1),
-  );
+      .where("id", "=", ({ fn }) =>
+        fn.coalesce(
+          ofSubject.where("other.state", "in", open).limit(1),
+          ofSubject.orderBy("other.created", "desc").orderBy("other.id", "desc").limit(1),
+        ),
+      );
+  });
 
   const findByRun = prepared((p: { tenant: string; run: string }) =>
     queries
@@ -70,6 +85,7 @@ export function approvalsIn(engine: Engine): Approvals {
       .selectAll()
       .where("tenant", "=", p.tenant)
       .where("run", "=", p.run)
+      .orderBy((eb) => eb("state", "in", open), "desc")
       .orderBy("created", "desc")
       .orderBy("id", "desc")
       .limit(1),
@@ -99,6 +115,47 @@ export function approvalsIn(engine: Engine): Approvals {
       .where("tenant", "=", p.tenant)
       .where("id", "=", p.id)
       .where("state", "=", "pending"),
+  );
+
+  const withdraw = prepared((p: { readonly tenant: string; readonly id: string }) =>
+    queries
+      .updateTable("approvals")
+      .set({ state: "expired" })
+      .where("tenant", "=", p.tenant)
+      .where("id", "=", p.id)
+      .where("state", "in", open),
+  );
+
+  const expire = prepared((p: { tenant: string; time: number }) =>
+    queries
+      .updateTable("approvals")
+      .set({ state: "expired" })
+      .where("tenant", "=", p.tenant)
+      .where("id", "in", (eb) =>
+        eb
+          .selectFrom("approvals as old")
+          .select("old.id")
+          .where("old.tenant", "=", p.tenant)
+          .where("old.state", "in", open)
+          .where("old.created", "<", p.time)
+          .limit(changedAtOnce),
+      ),
+  );
+
+  const removeEndedBefore = prepared((p: { tenant: string; time: number }) =>
+    queries
+      .deleteFrom("approvals")
+      .where("tenant", "=", p.tenant)
+      .where("id", "in", (eb) =>
+        eb
+          .selectFrom("approvals as old")
+          .select("old.id")
+          .where("old.tenant", "=", p.tenant)
+          .where("old.state", "in", ended)
+          .where("old.created", "<", p.time)
+          .where((old) => old.or([old("old.decided", "is", null), old("old.decided", "<", p.time)]))
+          .limit(changedAtOnce),
+      ),
   );
 
   return {
@@ -152,6 +209,12 @@ export function approvalsIn(engine: Engine): Approvals {
       write(guarded(decide({ tenant, id, ...decision }), `The approval ${id} is not pending any more.`)),
 
     use: (tenant, id) => write(guarded(use({ tenant, id }), `The approval ${id} was used or withdrawn already.`)),
+
+    withdraw: (tenant, id) => write(guarded(withdraw({ tenant, id }), `The approval ${id} is not open any more.`)),
+
+    expire: (tenant, time) => write(expire({ tenant, time })),
+
+    removeEndedBefore: (tenant, time) => write(removeEndedBefore({ tenant, time })),
   };
 }
 
@@ -159,3 +222,11 @@ function approvalOf(row: ApprovalRow): Approval {
   const { evidence, decided_by: decidedBy, ...rest } = row;
   return { ...withoutNulls(rest), evidence: decodeJson(evidence), ...(decidedBy === null ? {} : { decidedBy }) };
 }
+
+// Literals, not parameters: only then can SQLite see that the partial index of open approvals holds them all.
+const literals = (...states: readonly Approval["state"][]) => states.map((state) => sql.lit(state));
+const open = literals("pending", "approved");
+const ended = literals("denied", "used", "expired");
+
+/** What one housekeeping statement may hold up the thread for. */
+const changedAtOnce = 1_000;

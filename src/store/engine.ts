@@ -13,10 +13,11 @@ export interface Engine {
    */
   read<Row>(query: Query<Row>): Promise<readonly Row[]>;
   /**
-   * Makes all changes or none, and resolves when they will survive a power cut; throws `guard-lost`, `store-full`,
-   * `store-failed` or `store-closed`.
+   * Makes all changes or none, and resolves to the number of rows that the statements changed when they will survive a
+   * power cut; throws `guard-lost`, `store-full`, `store-failed` or `store-closed`. Rows that a foreign key removes with
+   * others do not count.
    */
-  commit(statements: readonly Statement[]): Promise<void>;
+  commit(statements: readonly Statement[]): Promise<number>;
   /** Ends when all commits that were asked for have ended. */
   close(): Promise<void>;
 }

@@ -12,7 +12,7 @@ test("ok/group: callers of one turn share a batch, in their order", async () => 
   const batches: string[][] = [];
   const commits = groupCommit((changes) => {
     batches.push(changes.map(([statement]) => statement!.sql));
-    return changes.map(() => "committed");
+    return changes.map(() => 1);
   });
   await Promise.all(["1", "2", "3"].map((name) => commits.commit(change(name))));
   await commits.commit(change("4"));
@@ -28,7 +28,7 @@ test("ok/group: one batch at a time, also when the engine takes its time", async
     most = Math.max(most, running);
     await new Promise<void>((resolve) => gates.push(resolve));
     running -= 1;
-    return changes.map(() => "committed");
+    return changes.map(() => 1);
   });
   const first = commits.commit(change("1"));
   while (gates.length === 0) await new Promise(setImmediate);
@@ -43,11 +43,16 @@ test("ok/group: one batch at a time, also when the engine takes its time", async
   assert.equal(gates.length, 0);
 });
 
+test("ok/group: each caller learns how many rows it has changed", async () => {
+  const commits = groupCommit((changes) => changes.map(([statement]) => Number(statement!.sql)));
+  assert.deepEqual(await Promise.all(["3", "0", "7"].map((rows) => commits.commit(change(rows)))), [3, 0, 7]);
+});
+
 test("ok/group: at most 256 callers in one batch", async () => {
   const sizes: number[] = [];
   const commits = groupCommit((changes) => {
     sizes.push(changes.length);
-    return changes.map(() => "committed");
+    return changes.map(() => 1);
   });
   await Promise.all(Array.from({ length: 600 }, (_, index) => commits.commit(change(String(index)))));
   assert.deepEqual(sizes, [256, 256, 88]);
@@ -55,7 +60,7 @@ test("ok/group: at most 256 callers in one batch", async () => {
 
 test("fail/group: each caller has its own outcome", async () => {
   const lost = new StoreError("guard-lost", "lost");
-  const commits = groupCommit((changes) => changes.map(([statement]) => (statement!.sql === "2" ? lost : "committed")));
+  const commits = groupCommit((changes) => changes.map(([statement]) => (statement!.sql === "2" ? lost : 1)));
   const settled = await Promise.allSettled(["1", "2", "3"].map((name) => commits.commit(change(name))));
   assert.deepEqual(
     settled.map(({ status }) => status),
@@ -67,7 +72,7 @@ test("fail/group: an engine that breaks rejects its batch and nothing else", asy
   let broken = true;
   const commits = groupCommit((changes) => {
     if (broken) throw new Error("connection reset");
-    return changes.map(() => "committed");
+    return changes.map(() => 1);
   });
   await rejectsWith("store-failed", commits.commit(change("1")));
   broken = false;
@@ -78,7 +83,7 @@ test("ok/close: ends after the commits before it", async () => {
   let applied = 0;
   const commits = groupCommit((changes) => {
     applied += changes.length;
-    return changes.map(() => "committed");
+    return changes.map(() => 1);
   });
   const commit = commits.commit(change("1"));
   const closing = commits.close();

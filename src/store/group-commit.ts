@@ -4,12 +4,12 @@ import type { Statement } from "./statement.ts";
 /** The changes of one caller: all of them or none. */
 export type Change = readonly Statement[];
 
-/** What became of one change: committed, or the reason why nothing of it was kept. */
-export type Outcome = "committed" | StoreError;
+/** What became of one change: the number of rows that it changed, or the reason why nothing of it was kept. */
+export type Outcome = number | StoreError;
 
 export interface GroupCommit {
-  /** Resolves when the change is durable; throws its own outcome, never that of another caller. */
-  commit(change: Change): Promise<void>;
+  /** Resolves to the rows changed when they are durable; throws its own outcome, never that of another caller. */
+  commit(change: Change): Promise<number>;
   /** Refuses further changes with `store-closed`, and resolves when the ones before have their outcome. */
   close(): Promise<void>;
 }
@@ -61,14 +61,14 @@ export function groupCommit(
 
 interface Caller {
   readonly change: Change;
-  readonly resolve: () => void;
+  readonly resolve: (rows: number) => void;
   readonly reject: (error: StoreError) => void;
 }
 
 function settle(batch: readonly Caller[], outcomes: readonly Outcome[]): void {
   for (const [index, caller] of batch.entries()) {
     const outcome = outcomes[index]!;
-    if (outcome === "committed") caller.resolve();
+    if (typeof outcome === "number") caller.resolve(outcome);
     else caller.reject(outcome);
   }
 }

@@ -36,10 +36,10 @@ async function appliedNumber(engine: Engine): Promise<number> {
   return row?.number ?? 0;
 }
 
-function apply(engine: Engine, migration: Migration, clock: Clock): Promise<void> {
+async function apply(engine: Engine, migration: Migration, clock: Clock): Promise<void> {
   const { number, name } = migration;
   const entry = engine.queries.insertInto("migrations").values({ number, name, applied: clock.now() });
-  return engine.commit([
+  await engine.commit([
     guarded(compiled(entry), `Another process applied migration ${number}: start again.`),
     ...migration.statements(engine).map((statement) => compiled(statement)),
   ]);

@@ -99,8 +99,8 @@ export interface Approval {
   readonly subject: string;
   /** What the person sees. JSON in the store. */
   readonly evidence: Readonly<Record<string, unknown>>;
-  /** `used`: approved, and the certificate was issued. */
-  readonly state: "pending" | "approved" | "denied" | "used";
+  /** `used`: approved, and the certificate was issued. `expired`: nobody decided in time, or nobody asked for it any more. */
+  readonly state: "pending" | "approved" | "denied" | "used" | "expired";
   readonly run: string;
   readonly created: number;
   readonly decided?: number;

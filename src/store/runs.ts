@@ -14,6 +14,11 @@ export interface Runs {
   /** Keeps what the device recorded of the same run, or replaces it. Guard: the run exists. */
   putDeviceLedger(ledger: DeviceLedger): Write;
   deviceLedger(tenant: string, run: string): Promise<DeviceLedger | undefined>;
+  /**
+   * Ends runs that wait since they started before `startedBefore`, 1,000 at most, as `failed` with a coded `reason`. The
+   * events of such a run stay as they were when it began to wait.
+   */
+  endWaiting(tenant: string, startedBefore: number, ended: number, reason: string): Write;
   /** Deletes runs that ended before `time`, 1,000 at most: call it again and again. */
   removeEndedBefore(tenant: string, time: number): Write;
   /** Deletes refused runs but the newest `keep`, 1,000 at most, so that refusals that anybody can cause stay bounded. */
@@ -78,6 +83,22 @@ export function runsIn(engine: Engine): Runs {
     queries.selectFrom("device_ledgers").selectAll().where("tenant", "=", p.tenant).where("run", "=", p.run),
   );
 
+  const endWaiting = prepared((p: { tenant: string; startedBefore: number; ended: number; reason: string }) =>
+    queries
+      .updateTable("runs")
+      .set({ outcome: "failed", ended: p.ended, reason: p.reason })
+      .where("tenant", "=", p.tenant)
+      .where("id", "in", (eb) =>
+        eb
+          .selectFrom("runs as waiting")
+          .select("waiting.id")
+          .where("waiting.tenant", "=", p.tenant)
+          .where("waiting.outcome", "=", "waiting")
+          .where("waiting.started", "<", p.startedBefore)
+          .limit(changedAtOnce),
+      ),
+  );
+
   const removeEndedBefore = prepared((p: { tenant: string; time: number }) =>
     queries
       .deleteFrom("runs")
@@ -92,7 +113,7 @@ export function runsIn(engine: Engine): Runs {
           .where("old.ended", "<", p.time)
           .orderBy("old.started")
           .orderBy("old.id")
-          .limit(removedAtOnce),
+          .limit(changedAtOnce),
       ),
   );
 
@@ -108,7 +129,7 @@ export function runsIn(engine: Engine): Runs {
           .where("refused.outcome", "=", "refused")
           .orderBy("refused.started", "desc")
           .orderBy("refused.id", "desc")
-          .limit(removedAtOnce)
+          .limit(changedAtOnce)
           .offset(p.keep),
       ),
   );
@@ -146,6 +167,8 @@ export function runsIn(engine: Engine): Runs {
       return page.page(rows, (row) => [row.started, row.id], withoutNulls);
     },
 
+    endWaiting: (tenant, startedBefore, ended, reason) => write(endWaiting({ tenant, startedBefore, ended, reason })),
+
     removeEndedBefore: (tenant, time) => write(removeEndedBefore({ tenant, time })),
 
     trimRefused: (tenant, keep) => write(trimRefused({ tenant, keep })),
@@ -166,4 +189,4 @@ const summaryColumns = [
 ] as const;
 
 /** What one housekeeping statement may hold up the thread for. */
-const removedAtOnce = 1_000;
+const changedAtOnce = 1_000;

@@ -52,7 +52,7 @@ function pragma(connection: SqliteConnection, name: string): number {
   return Object.values(row!)[0]!;
 }
 
-function outcomes(settled: readonly PromiseSettledResult<void>[]): readonly string[] {
+function outcomes(settled: readonly PromiseSettledResult<unknown>[]): readonly string[] {
   return settled.map((each) => (each.status === "fulfilled" ? "committed" : each.reason.code));
 }
 

@@ -43,10 +43,10 @@ function tryTogether(connection: SqliteConnection, changes: readonly Change[]): 
     const outcomes: Outcome[] = [];
     for (const [index, change] of changes.entries()) {
       const outcome = applyOne(connection, change);
-      if (outcome !== "committed" && !connection.inTransaction()) return { kind: "culprit", index, error: outcome };
+      if (typeof outcome !== "number" && !connection.inTransaction()) return { kind: "culprit", index, error: outcome };
       outcomes.push(outcome);
     }
-    commit(connection, outcomes.filter((outcome) => outcome === "committed").length);
+    commit(connection, outcomes.filter((outcome) => typeof outcome === "number").length);
     return { kind: "decided", outcomes };
   } catch (error) {
     if (connection.inTransaction()) connection.run(rollback);
@@ -57,13 +57,15 @@ function tryTogether(connection: SqliteConnection, changes: readonly Change[]): 
 function applyOne(connection: SqliteConnection, change: Change): Outcome {
   try {
     connection.run(savepoint);
+    let changed = 0;
     for (const statement of change) {
       const rows = connection.run(statement);
       if (statement.guard !== undefined && rows !== statement.guard.rows)
         throw new StoreError("guard-lost", statement.guard.lost);
+      changed += rows;
     }
     connection.run(release);
-    return "committed";
+    return changed;
   } catch (error) {
     if (connection.inTransaction()) {
       connection.run(rollbackToSavepoint);

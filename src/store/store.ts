@@ -30,6 +30,11 @@ export interface Store {
    * guard does not hold (each guard sees the changes before it), `store-full`, `store-failed` or `store-closed`.
    */
   commit(writes: readonly Write[]): Promise<void>;
+  /**
+   * Commits one clean-up, which changes a bounded number of records, and resolves to how many it changed: while that is
+   * not 0 there may be more. Throws as `commit` does.
+   */
+  cleanUp(write: Write): Promise<number>;
   /** Ends when all commits that were asked for have ended. */
   close(): Promise<void>;
 }
@@ -50,6 +55,7 @@ export function storeOver(engine: Engine): Store {
       const statements = statementsOf(writes);
       if (statements.length > 0) await engine.commit(statements);
     },
+    cleanUp: (write) => engine.commit(statementsOf([write])),
     close: () => engine.close(),
   };
 }

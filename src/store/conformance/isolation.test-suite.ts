@@ -34,7 +34,7 @@ export function isolationConformance(open: Open): void {
   });
 
   storeTest(open, "ok/isolation: every read of the store is among those checked", async (store) => {
-    const { commit: _, close: __, ...groups } = store;
+    const { commit: _, cleanUp: __, close: ___, ...groups } = store;
     const methods = Object.entries(groups).flatMap(([group, methods]) =>
       Object.keys(methods).map((method) => `${group}.${method}`),
     );
@@ -133,6 +133,9 @@ const changes = new Set([
   "approvals.insert",
   "approvals.decide",
   "approvals.use",
+  "approvals.withdraw",
+  "approvals.expire",
+  "approvals.removeEndedBefore",
   "estUsers.put",
   "estUsers.remove",
   "authorities.addKey",
@@ -145,6 +148,7 @@ const changes = new Set([
   "sessions.removeExpired",
   "runs.save",
   "runs.putDeviceLedger",
+  "runs.endWaiting",
   "runs.removeEndedBefore",
   "runs.trimRefused",
   "audit.append",

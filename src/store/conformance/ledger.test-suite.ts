@@ -61,6 +61,41 @@ export function ledgerConformance(open: Open): void {
     assert.deepEqual(await runIds(store, "b"), ["1"]);
   });
 
+  storeTest(open, "ok/runs: those that wait too long are ended and can change no more", async (store) => {
+    const { ended: _, ...waiting } = run("1", { outcome: "waiting", reason: "approval", started: 19 });
+    await store.commit([
+      store.runs.save(waiting),
+      store.runs.save({ ...waiting, id: "2", started: 20 }),
+      store.runs.save(run("3", { started: 19 })),
+      store.runs.save({ ...waiting, tenant: "b" }),
+    ]);
+    assert.equal(await store.cleanUp(store.runs.endWaiting("a", 20, 99, "expired")), 1);
+    assert.deepEqual(await store.runs.find("a", "1"), { ...waiting, outcome: "failed", ended: 99, reason: "expired" });
+    assert.equal((await store.runs.find("a", "2"))?.outcome, "waiting");
+    assert.equal((await store.runs.find("a", "3"))?.outcome, "granted");
+    assert.equal((await store.runs.find("b", "1"))?.outcome, "waiting");
+    await rejectsWith("guard-lost", store.commit([store.runs.save(waiting)]));
+    assert.equal(await store.cleanUp(store.runs.endWaiting("a", 20, 99, "expired")), 0);
+  });
+
+  storeTest(open, "ok/runs: a thousand are cleaned up at once, and the count says when to go on", async (store) => {
+    const { ended: _, ...waiting } = run("w", { outcome: "waiting" });
+    const many = Array.from({ length: 1_001 }, (_, index) => [
+      store.runs.save(run(`r${index}`, { outcome: "refused" })),
+      store.runs.save(run(`g${index}`, { started: 1, ended: 2 })),
+      store.runs.save({ ...waiting, id: `w${index}` }),
+    ]);
+    await store.commit(many.flat());
+    for (const change of [
+      store.runs.trimRefused("a", 0),
+      store.runs.removeEndedBefore("a", 10),
+      store.runs.endWaiting("a", 20, 99, "expired"),
+    ]) {
+      const counts = [await store.cleanUp(change), await store.cleanUp(change), await store.cleanUp(change)];
+      assert.deepEqual(counts, [1_000, 1, 0]);
+    }
+  });
+
   storeTest(open, "ok/runs: the newest refused ones are kept", async (store) => {
     const refused = [1, 2, 3, 4].map((started) => run(`r${started}`, { started, outcome: "refused" }));
     const others = [run("granted", { started: 0 }), run("r1", { started: 0, outcome: "refused", tenant: "b" })];

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import type { Approval } from "../records.ts";
+import type { Store } from "../store.ts";
 import { anchor, approval, estUser, listed, type Open, rejectsWith, rule, storeTest } from "./fixtures.test-suite.ts";
 
 /** Anchors, rules, approvals and EST users. */
@@ -101,6 +103,106 @@ export function policyConformance(open: Open): void {
     assert.deepEqual(await store.approvals.findBySubject("a", "est", "subject-1"), again);
   });
 
+  storeTest(open, "ok/approvals: the open one is found first, also when the clock was set back", async (store) => {
+    const one = { subject: "subject-1", run: "run-1" };
+    const denied = approval("1", { ...one, created: 90 });
+    const reopened = approval("2", { ...one, created: 20 });
+    await store.commit([
+      store.approvals.insert(denied),
+      store.approvals.decide("a", "1", { state: "denied", decided: 91, decidedBy: "ada" }),
+      store.approvals.insert(reopened),
+    ]);
+    const both = () =>
+      Promise.all([store.approvals.findBySubject("a", "est", "subject-1"), store.approvals.findByRun("a", "run-1")]);
+    assert.deepEqual(await both(), [reopened, reopened]);
+    const decision = { state: "approved", decided: 21, decidedBy: "ada" } as const;
+    await store.commit([store.approvals.decide("a", "2", decision)]);
+    assert.deepEqual(await both(), Array(2).fill({ ...reopened, ...decision }));
+    await store.commit([store.approvals.use("a", "2")]);
+    assert.deepEqual(
+      (await both()).map((found) => found?.id),
+      ["1", "1"],
+    );
+  });
+
+  storeTest(
+    open,
+    "ok/approvals: withdrawn while pending or approved; then there is room for another",
+    async (store) => {
+      const decision = { state: "approved", decided: 30, decidedBy: "ada" } as const;
+      await store.commit([
+        store.approvals.insert(approval("1")),
+        store.approvals.insert(approval("2")),
+        store.approvals.decide("a", "2", decision),
+      ]);
+      await store.commit(["1", "2"].map((id) => store.approvals.withdraw("a", id)));
+      assert.deepEqual(await store.approvals.find("a", "1"), approval("1", { state: "expired" }));
+      assert.deepEqual(await store.approvals.find("a", "2"), { ...approval("2"), ...decision, state: "expired" });
+      assert.equal(await store.approvals.countPending("a"), 0);
+      await store.commit([store.approvals.insert(approval("3", { subject: "subject-1" }))]);
+    },
+  );
+
+  storeTest(
+    open,
+    "fail/approvals: withdrawn twice, after a denial, unknown; used or decided after that",
+    async (store) => {
+      await store.commit([
+        store.approvals.insert(approval("1")),
+        store.approvals.insert(approval("2")),
+        store.approvals.decide("a", "2", { state: "denied", decided: 30, decidedBy: "ada" }),
+        store.approvals.withdraw("a", "1"),
+      ]);
+      for (const id of ["1", "2", "3"])
+        await rejectsWith("guard-lost", store.commit([store.approvals.withdraw("a", id)]));
+      const decision = { state: "approved", decided: 30, decidedBy: "ada" } as const;
+      await rejectsWith("guard-lost", store.commit([store.approvals.decide("a", "1", decision)]));
+      await rejectsWith("guard-lost", store.commit([store.approvals.use("a", "1")]));
+    },
+  );
+
+  storeTest(open, "ok/approvals: open ones expire with age, the others stay what they are", async (store) => {
+    await store.commit([
+      ...(["pending", "approved", "denied", "used"] as const).map((state) => store.approvals.insert(of(state, 19))),
+      ...(["pending", "approved"] as const).map((state) => store.approvals.insert(of(state, 20))),
+      store.approvals.insert(of("pending", 19, { tenant: "b" })),
+    ]);
+    assert.equal(await store.cleanUp(store.approvals.expire("a", 20)), 2);
+    const states = await statesOf(store, "a", [
+      "pending-19",
+      "approved-19",
+      "denied-19",
+      "used-19",
+      "pending-20",
+      "approved-20",
+    ]);
+    assert.deepEqual(states, ["expired", "expired", "denied", "used", "pending", "approved"]);
+    assert.deepEqual(await statesOf(store, "b", ["pending-19"]), ["pending"]);
+    assert.equal(await store.cleanUp(store.approvals.expire("a", 20)), 0);
+  });
+
+  storeTest(
+    open,
+    "ok/approvals: ended ones are deleted when they were made and decided before a time",
+    async (store) => {
+      await store.commit([
+        ...(["pending", "approved", "denied", "used", "expired"] as const).map((state) =>
+          store.approvals.insert(of(state, 19)),
+        ),
+        ...(["denied", "expired"] as const).map((state) => store.approvals.insert(of(state, 20))),
+        store.approvals.insert(of("used", 18, { decided: 20, decidedBy: "ada" })),
+        store.approvals.insert(of("denied", 18, { decided: 19, decidedBy: "ada" })),
+        store.approvals.insert(of("denied", 19, { tenant: "b" })),
+      ]);
+      assert.equal(await store.cleanUp(store.approvals.removeEndedBefore("a", 20)), 4);
+      const kept = ["pending-19", "approved-19", "denied-20", "expired-20", "used-18"];
+      assert.deepEqual(await statesOf(store, "a", kept), ["pending", "approved", "denied", "expired", "used"]);
+      const gone = ["denied-19", "used-19", "expired-19", "denied-18"];
+      assert.deepEqual(await statesOf(store, "a", gone), Array(4).fill(undefined));
+      assert.deepEqual(await statesOf(store, "b", ["denied-19"]), ["denied"]);
+    },
+  );
+
   storeTest(open, "ok/EST users: put, replaced, listed by name, removed", async (store) => {
     await store.commit([store.estUsers.put(estUser("zoe")), store.estUsers.put(estUser("ann"))]);
     const replaced = estUser("zoe", { passwordHash: "scrypt$2", devices: "SN-*", created: 20 });
@@ -114,4 +216,13 @@ export function policyConformance(open: Open): void {
   storeTest(open, "fail/EST users: none to remove", async (store) => {
     await rejectsWith("guard-lost", store.commit([store.estUsers.remove("a", "zoe")]));
   });
+}
+
+/** An approval that is named after its state and age. */
+function of(state: Approval["state"], created: number, fields: Partial<Approval> = {}): Approval {
+  return approval(`${state}-${created}`, { state, created, ...fields });
+}
+
+function statesOf(store: Store, tenant: string, ids: readonly string[]): Promise<readonly unknown[]> {
+  return Promise.all(ids.map(async (id) => (await store.approvals.find(tenant, id))?.state));
 }
