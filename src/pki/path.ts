@@ -228,4 +228,5 @@ const processed: ReadonlySet<string> = new Set([
 
 /** TLS libraries send about three; a stranger may send more to make the search long. */
 const maximumChain = 16;
-const maximumSignatures = 32;
+/** A path of five with a wrong turn at each step; a stranger's RSA-8192 chain must not cost more than some milliseconds. */
+const maximumSignatures = 12;

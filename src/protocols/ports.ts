@@ -79,8 +79,8 @@ export interface Issuer {
   issue(request: CertificateRequest): Promise<Issued>;
   /** The root first, then what leads from it to issued certificates. */
   authorities(): Promise<readonly Certificate[]>;
-  /** Is this certificate, which our authority signed, still good? */
-  status(certificate: Certificate): Promise<"good" | "unknown" | "revoked">;
+  /** Whether the authority has issued this very certificate. Revocation is not looked at: there is none yet. */
+  issued(certificate: Certificate): Promise<boolean>;
 }
 
 /** Anchors of others that the operator registered. */
@@ -132,6 +132,8 @@ export interface RunState {
   /** What lists call the device. */
   readonly label: string;
   readonly device?: string;
+  /** Refused before anybody was authenticated: the ledger keeps it for a while, the audit does not. */
+  readonly byStranger?: boolean;
 }
 
 /** The side that is asked. `step` changes nothing by itself and may be run again on a fresh session. */

@@ -6,8 +6,9 @@ import type { Evidence } from "../protocols/ports.ts";
 import type { Lifecycle, Rule } from "../store/records.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
-import { admissionOf, describeMatch, matches } from "./admission.ts";
+import { admissionOf } from "./admission.ts";
 import { claimSerial } from "./inventory.ts";
+import { describeMatch, matches } from "./rules.ts";
 
 const tenant = "default";
 const clock = new ManualClock(1_000);
@@ -38,7 +39,7 @@ async function house(): Promise<{
 }> {
   const store = await openSqliteStore(":memory:", { clock });
   await store.commit([store.tenants.ensure({ tenant, created: 1 })]);
-  const { decide } = admissionOf(tenant, store, clock, seededRandomness("admission"));
+  const { decide } = admissionOf(tenant, { store, clock, randomness: seededRandomness("admission") });
   return {
     store,
     decide,
@@ -115,7 +116,7 @@ const conditions: readonly (readonly [Rule["match"], Evidence, boolean])[] = [
 
 for (const [match, evidence, expected] of conditions) {
   test(`ok/match: ${evidence.credential} ${expected ? "is" : "is not"} ${describeMatch(match)} ${JSON.stringify(match)}`, () => {
-    assert.equal(matches(match, evidence), expected);
+    assert.equal(matches({ verdict: "deny", match }, evidence), expected);
   });
 }
 
@@ -138,6 +139,62 @@ test("ok/wait: asks a person once, then does what the person said, once", async 
   await admit(anonymous);
   assert.equal((await decide({ ...anonymous, run: "run-2" })).verdict, "wait");
 });
+
+test("fail/a rule that allows and names no credential does not mean devices without any", () => {
+  assert.equal(matches({ verdict: "allow", match: {} }, anonymous), false);
+  assert.equal(matches({ verdict: "allow", match: { credential: "anonymous" } }, anonymous), true);
+  assert.equal(matches({ verdict: "wait", match: {} }, anonymous), true);
+});
+
+test("fail/an approval says nothing about a later request of the same key, whether pending or given", async () => {
+  const { store, decide } = await house();
+  await rule(store, "wait", {});
+  for (const state of ["pending", "approved"] as const) {
+    const evidence = { ...anonymous, subject: `session-${state}`, key: `key-${state}` };
+    await store.commit((await decide(evidence)).writes);
+    const [approval] = (await store.approvals.pending(tenant, { limit: 9 })).items.filter(
+      (each) => each.subject === evidence.subject,
+    );
+    assert.ok(approval);
+    if (state === "approved")
+      await store.commit([store.approvals.decide(tenant, approval.id, { state, decided: 2, decidedBy: "ada" })]);
+    // Its session has ended, so the request comes as another run.
+    const later = await decide({ ...evidence, run: `later-${state}` });
+    assert.equal(later.verdict, "wait");
+    await store.commit(later.writes);
+    assert.equal((await store.approvals.find(tenant, approval.id))?.state, "expired");
+    assert.equal((await store.approvals.findByRun(tenant, `later-${state}`))?.state, "pending");
+  }
+});
+
+test("ok/who approves sees that the name is a device's that is here already", async () => {
+  const { store, decide, admit } = await house();
+  await admit(password);
+  await rule(store, "wait", { credential: "anonymous" });
+  await store.commit((await decide({ ...anonymous, name: "LAMP", key: "k2" })).writes);
+  const [approval] = (await store.approvals.pending(tenant, { limit: 9 })).items;
+  assert.equal(approval?.evidence["existing"], "lamp, operational");
+});
+
+test("fail/another manufacturer's device with the same serial number", async () => {
+  const { store, decide, admit } = await house();
+  await claimSerial(store, tenant, "SN-1", "ada", clock, seededRandomness("claim"));
+  await admit(idevid);
+  const other = await decide({ ...idevid, issuer: "evil", certificate: "c2", key: "k2" });
+  assert.deepEqual([other.verdict, other.rule], ["deny", "one serial number, one manufacturer"]);
+  assert.match(other.reason, /SN-1 is a device's of acme, and this certificate is by evil/);
+});
+
+for (const credential of ["password", "anonymous"] as const) {
+  test(`fail/a device proven by its manufacturer is not reached by ${credential}`, async () => {
+    const { store, decide, admit } = await house();
+    await claimSerial(store, tenant, "SN-1", "ada", clock, seededRandomness("claim"));
+    await admit(idevid);
+    await rule(store, "wait", { credential: "anonymous" });
+    const weaker = await decide({ ...unproven, credential, name: "SN-1", key: "k2" });
+    assert.deepEqual([weaker.verdict, weaker.rule], ["deny", "no weaker credential"]);
+  });
+}
 
 test("fail/denied: holds for the run that asked; the device may ask anew", async () => {
   const { store, decide } = await house();

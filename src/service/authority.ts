@@ -178,9 +178,9 @@ function authority(
       };
       return { certificate, notAfter, writes: [store.authorities.insertCertificate(record)] };
     },
-    async status(certificate) {
+    async issued(certificate) {
       const found = await store.authorities.certificateByFingerprint(tenant, hex(sha256(certificate.raw)));
-      return found === undefined ? "unknown" : "good";
+      return found !== undefined;
     },
   };
 }

@@ -65,7 +65,7 @@ export function host<Message, Session, Reply>(options: HostOptions<Message, Sess
         { kind: "message", message, peer },
         { ...options.ports, run: ledger.recorder },
       );
-      if (step.run === undefined && key === undefined) association.prelude = ledger.recorder.finish("granted", "read");
+      if (step.run === undefined && key === undefined) remember(association, ledger.recorder);
       try {
         await store.commit([
           ...sessionWrites(options, key, stored, step, ledger),
@@ -81,6 +81,12 @@ export function host<Message, Session, Reply>(options: HostOptions<Message, Sess
     }
     throw new ServiceError("contended", "the same request was changed by others three times in a row");
   };
+}
+
+/** The first anonymous reads of an association; a peer that reads on and on adds nothing to what a run can tell. */
+function remember(association: AssociationMemory, recorder: RunRecorder): void {
+  const read = recorder.finish("granted", "read");
+  if (read.events.length <= mostPreludeEvents) association.prelude = read;
 }
 
 interface Envelope<Session> {
@@ -179,14 +185,19 @@ function runWrites(
   return [
     // A bad repetition of a request that waits is refused by itself: the run is still the one that waits.
     ...(goesOn ? [] : [store.runs.save({ ...stored, run: utf8(JSON.stringify(run)) })]),
-    store.audit.append({
-      tenant,
-      at: clock.now(),
-      actor: protocol,
-      action: outcome,
-      subject: state.label,
-      detail: { run: id, reason, variant, ...device },
-    }),
+    // Anybody can be refused as often as they like: the audit holds what was decided about somebody.
+    ...(state.byStranger === true
+      ? []
+      : [
+          store.audit.append({
+            tenant,
+            at: clock.now(),
+            actor: protocol,
+            action: outcome,
+            subject: state.label,
+            detail: { run: id, reason, variant, ...device },
+          }),
+        ]),
   ];
 }
 
@@ -201,3 +212,4 @@ function purposeOf(tenant: string, protocol: string, key: string): string {
 }
 
 const mostAttempts = 3;
+const mostPreludeEvents = 40;

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { hex } from "../../src/core/bytes.ts";
 import type { Signer } from "../../src/crypto/signer.ts";
+import type { Run } from "../../src/knowledge/run.ts";
 import type { Approval } from "../../src/store/records.ts";
 import { commonName, craftedRequest, newSigner, passwordAttribute } from "./crafted.ts";
-import { ask, certificateIn, enrolment, type RawAnswer } from "./raw-client.ts";
+import { ask, certificateIn, dial, enrolment, exchange, message, type RawAnswer } from "./raw-client.ts";
 import { startService, type TestService } from "./service.ts";
 
 /** Requests that wait for a person: devices without any credential, under a rule that says so. */
@@ -137,19 +138,46 @@ test("fail/denied once, then a new request waits anew", async () => {
   assert.equal((await pending("wait-6")).length, 1);
 });
 
-test("fail/a bad repetition is refused, and the request goes on waiting", async () => {
+test("fail/a bad repetition is refused, costs the store nothing, and the request goes on waiting", async () => {
   const signer = newSigner();
   const run = waitingRun(await ask(service, await requestOf("wait-7", signer)));
   const attributes = [passwordAttribute("AAAAAAAAAAAAAAAA")];
   const bad = enrolment(await craftedRequest({ subject: commonName("wait-7"), signer, attributes }));
+  const stored = service.contents();
   const answer = await ask(service, bad);
   assert.deepEqual([answer.status, answer.field("hatchery-run")], [401, run]);
+  assert.match(answer.text, /challengePassword must hold the channel binding/);
+  assert.deepEqual(service.contents(), stored);
   assert.equal(await outcomeOf(run), "waiting");
-  const refusals = service
-    .rows("audit")
-    .filter(({ action, detail }) => action === "refused" && `${detail}`.includes(run));
-  assert.match(`${refusals[0]?.["detail"]}`, /"binding-malformed"/);
   await decide(run, "approved");
   certificateIn(await ask(service, await requestOf("wait-7", signer)));
   assert.equal(await outcomeOf(run), "granted");
+});
+
+test("fail/a stranger's words are kept short, and leave no line in the audit", async () => {
+  const lines = service.rows("audit").length;
+  const endless = await craftedRequest({ subject: commonName("x".repeat(40_000)), signer: newSigner() });
+  const answer = await ask(service, enrolment(endless));
+  assert.equal(answer.status, 403);
+  const run = service.rows("runs").find(({ id }) => id === answer.field("hatchery-run"));
+  assert.equal(`${run?.["label"]}`.length, 129);
+  assert.ok(run !== undefined && (run["run"] as Uint8Array).length < 5_000);
+  assert.equal(service.rows("audit").length, lines);
+});
+
+test("fail/the ledger of a grant keeps its decision, however often the device read before", async () => {
+  await service.call("POST", "/claims", { label: "READER-1" });
+  const { certificate, key } = await service.factory.makeDevice("READER-1");
+  const identity = { chain: [certificate], key };
+  const socket = await dial(service, { identity });
+  const read = message("GET /.well-known/est/cacerts");
+  for (let time = 0; time < 300; time += 1) assert.equal((await exchange(socket, read)).status, 200);
+  const granted = await exchange(
+    socket,
+    enrolment(await craftedRequest({ subject: commonName("READER-1"), signer: newSigner() })),
+  );
+  socket.destroy();
+  const { run } = await service.call<{ readonly run: Run }>("GET", `/runs/${granted.field("hatchery-run")}`);
+  assert.equal(run.omitted, 0);
+  assert.equal(run.events.filter(({ kind }) => kind === "decision").length, 1);
 });

@@ -93,9 +93,7 @@ function isOwn(leaf: Certificate, authorities: readonly Certificate[]): boolean 
 
 async function ldevid(leaf: Certificate, authorities: readonly Certificate[], ports: Ports): Promise<Client> {
   const verified = validate([leaf, ...authorities.slice(1)], authorities.slice(0, 1), "tls-client", ports);
-  const status = await ports.issuer.status(leaf);
-  if (status === "revoked") throw new EstRefused("certificate-revoked", "the certificate was revoked");
-  if (status === "unknown")
+  if (!(await ports.issuer.issued(leaf)))
     throw new EstRefused("certificate-unknown", "the certificate bears our authority's name but is not in the store");
   const name = attribute(leaf.subject, attributeTypes.commonName);
   return {
@@ -114,8 +112,8 @@ async function idevid(chain: readonly Certificate[], ports: Ports): Promise<Clie
   const anchors = manufacturers.map((manufacturer) => manufacturer.certificate);
   const { anchor, signaturesVerified } = validateFully(chain, anchors, "idevid", ports);
   const issuer = manufacturers.find((manufacturer) => manufacturer.certificate === anchor);
-  const serial = attribute(leaf.subject, attributeTypes.serialNumber);
-  const name = serial ?? attribute(leaf.subject, attributeTypes.commonName);
+  const commonName = onlyText(leaf, attributeTypes.commonName);
+  const name = onlyText(leaf, attributeTypes.serialNumber) ?? commonName;
   if (name === undefined) {
     // IEEE 802.1AR 8.6: the subject of an IDevID holds a serialNumber; without a name it identifies no device.
     throw new EstRefused(
@@ -123,7 +121,6 @@ async function idevid(chain: readonly Certificate[], ports: Ports): Promise<Clie
       "the manufacturer's certificate has neither a serialNumber nor a common name",
     );
   }
-  const commonName = attribute(leaf.subject, attributeTypes.commonName);
   return {
     ...nobody,
     credential: "idevid",
@@ -134,6 +131,18 @@ async function idevid(chain: readonly Certificate[], ports: Ports): Promise<Clie
     certificate: leaf,
     signaturesVerified,
   };
+}
+
+/** The text of an attribute that may be absent, but neither doubled nor anything but text: the name meant must be plain. */
+function onlyText({ subject }: Certificate, type: string): string | undefined {
+  const found = subject.relativeDistinguishedNames.flat().some((each) => each.type === type);
+  const text = attribute(subject, type);
+  if (found && (text === undefined || text === ""))
+    throw new EstRefused(
+      "certificate-malformed",
+      `the manufacturer's certificate has attribute ${type} twice, or not as text`,
+    );
+  return text;
 }
 
 function validate(

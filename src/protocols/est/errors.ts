@@ -19,7 +19,6 @@ export type EstRefusal =
   | "certificate-unknown"
   | "certificate-expired"
   | "certificate-not-yet-valid"
-  | "certificate-revoked"
   | "binding-malformed"
   | "binding-wrong"
   | "idevid-on-reenroll"
@@ -70,7 +69,6 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "certificate-unknown": unauthorized,
   "certificate-expired": unauthorized,
   "certificate-not-yet-valid": unauthorized,
-  "certificate-revoked": unauthorized,
   // RFC 7030 3.5: a refusal should say that linking is what failed.
   "binding-malformed": {
     ...unauthorized,

@@ -190,7 +190,6 @@ test("ok/the peer cannot tell one failed authentication from another", () => {
     "certificate-unknown",
     "certificate-expired",
     "certificate-not-yet-valid",
-    "certificate-revoked",
   ] as const;
   const answers = codes.map((refusal) =>
     JSON.stringify(encodeReply("simpleenroll", { kind: "refused", refusal }, reply)),

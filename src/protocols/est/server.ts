@@ -50,7 +50,7 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
       case "malformed":
         recordAssociation(peer, await ports.issuer.authorities(), ports);
         recordFrame(ports.run, message.operation, "request", peer, message.bytes);
-        return refused(message.refusal, "unknown device", message.operation, peer, ports);
+        return refused(message.refusal, { label: "unknown device", known: false }, message.operation, peer, ports);
       default:
         return enroll(session, message, peer, ports);
     }
@@ -87,12 +87,14 @@ async function enroll(
   peer: Peer,
   ports: Ports,
 ): Promise<EstStep> {
-  let label = formatName(request.csr.subject) || "unnamed device";
+  let label = shortened(formatName(request.csr.subject)) || "unnamed device";
+  let known = false;
   const authorities = await ports.issuer.authorities();
   recordAssociation(peer, authorities, ports);
   try {
     const client = await authenticate(request, peer, ports);
     label = client.name ?? client.user ?? label;
+    known = client.credential !== "anonymous";
     checkOperation(request, client);
     ports.run.variant(variantOf(request.kind, client.credential));
     const carries = carriedByRequest(request, client.credential);
@@ -131,13 +133,13 @@ async function enroll(
     if (codeOf(error) === "overloaded")
       return refused(
         new EstRefused("overloaded", messageOf(error), { cause: error }),
-        label,
+        { label, known },
         request.kind,
         peer,
         ports,
       );
     if (!(error instanceof EstRefused)) throw error;
-    return refused(error, label, request.kind, peer, ports);
+    return refused(error, { label, known }, request.kind, peer, ports);
   }
 }
 
@@ -244,14 +246,20 @@ function repeated(session: EstSession & { readonly kind: "granted" }): EstStep {
   return { next: "keep", writes: [], outputs: [{ kind: "send", reply }, { kind: "done" }] };
 }
 
-function refused(error: EstRefused, label: string, operation: string, peer: Peer, ports: Ports): EstStep {
+function refused(
+  error: EstRefused,
+  { label, known }: { readonly label: string; readonly known: boolean },
+  operation: string,
+  peer: Peer,
+  ports: Ports,
+): EstStep {
   recordFrame(ports.run, operation, "refusal", peer, 0, { decoded: { status: refusals[error.code].status } });
   ports.run.error(error, "sent", error.message);
   return {
     next: refusals[error.code].endsSession ? undefined : "keep",
     writes: [],
     outputs: [{ kind: "send", reply: { kind: "refused", refusal: error.code } }, { kind: "done" }],
-    run: { outcome: "refused", reason: error.code, label },
+    run: { outcome: "refused", reason: error.code, label, byStranger: !known },
   };
 }
 
@@ -267,7 +275,8 @@ function evidenceOf(request: EnrollRequest, client: Client, name: string, peer: 
     ...(client.issuer === undefined ? {} : { issuer: client.issuer }),
     ...(client.certificate === undefined ? {} : { certificate: hex(sha256(client.certificate.raw)) }),
     key: hex(sha256(request.csr.subjectPublicKeyInfo)),
-    subject: sessionName(request, peer) ?? "",
+    // With the names: a person's yes is to what was shown, and to nothing else that the same key may ask for.
+    subject: `${sessionName(request, peer)}|${namesAsked(request)}`,
     address: peer.address,
     run: ports.run.header.id,
   };
@@ -276,7 +285,7 @@ function evidenceOf(request: EnrollRequest, client: Client, name: string, peer: 
 function describe(request: EnrollRequest): Decoded {
   const { csr } = request;
   return {
-    subject: formatName(csr.subject),
+    subject: shortened(formatName(csr.subject)),
     publicKey: csr.publicKey.kind,
     challengePassword: csr.challengePassword === undefined ? "absent" : "present",
     ...(request.label === undefined ? {} : { label: request.label }),
@@ -295,3 +304,10 @@ function shown({ credential, name, proven, serial, issuer, operation, address }:
     ...(issuer === undefined ? {} : { issuer }),
   };
 }
+
+/** A stranger's words are kept, but not at any length. */
+function shortened(text: string): string {
+  return text.length > longestLabel ? `${text.slice(0, longestLabel)}…` : text;
+}
+
+const longestLabel = 128;

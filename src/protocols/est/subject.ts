@@ -1,4 +1,5 @@
 import { equal } from "../../core/bytes.ts";
+import { isPrintable } from "../../encoding/strings.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import { parseCertificate } from "../../pki/certificate.ts";
 import { type Extension, extensionOf } from "../../pki/extensions.ts";
@@ -92,23 +93,34 @@ function first({ csr }: EnrollRequest, client: Client): CertifiedNames {
   for (const each of [name, asked.serialNumber]) {
     if (each === undefined) continue;
     if (!namePattern.test(each))
-      throw new EstRefused("name-not-the-client", "a device's name has 1 to 64 printable characters");
+      throw new EstRefused(
+        "name-not-the-client",
+        "a device's name has 1 to 64 printable ASCII characters, no wildcard, and no space at an end",
+      );
     if (!client.mayName(each))
       throw new EstRefused("name-not-the-client", `the request asks for the name ${each}, which is not this client's`);
   }
+  // The common name of an IDevID is often that of the model: the serial number has to tell one device from the other.
+  const serialNumber = asked.serialNumber ?? (name === client.serial ? undefined : client.serial);
+  // X.520 6.2.9: a serialNumber is a PrintableString.
+  if (serialNumber !== undefined && !isPrintable(serialNumber))
+    throw new EstRefused(
+      "name-not-the-client",
+      "the serial number has characters that a serialNumber cannot hold; ask for it as common name",
+    );
   // Order of the bytes is fixed here, so that a certificate's names do not depend on how a client wrote them.
   const subject = encodeName([
-    ...(asked.serialNumber === undefined ? [] : [{ type: attributeTypes.serialNumber, value: asked.serialNumber }]),
+    ...(serialNumber === undefined ? [] : [{ type: attributeTypes.serialNumber, value: serialNumber }]),
     { type: attributeTypes.commonName, value: name },
   ]);
   const subjectAltName = extensionOf(csr.extensionRequest, extensionTypes.subjectAltName);
   if (subjectAltName === undefined) return { name, subject };
-  requireOwnNames(csr.extensionRequest, client, name);
+  requireOwnNames(csr.extensionRequest, name);
   return { name, subject, subjectAltName };
 }
 
 /** Alternative names are certified only when each is the device's own name as a host name. */
-function requireOwnNames(extensions: readonly Extension[], client: Client, name: string): void {
+function requireOwnNames(extensions: readonly Extension[], name: string): void {
   let names: readonly GeneralName[];
   try {
     names = subjectAltNameOf(extensions) ?? [];
@@ -116,7 +128,7 @@ function requireOwnNames(extensions: readonly Extension[], client: Client, name:
     throw new EstRefused("csr-malformed", "the request's subjectAltName is malformed", { cause });
   }
   for (const each of names) {
-    if (each.kind === "dNSName" && each.text === name && client.mayName(each.text)) continue;
+    if (each.kind === "dNSName" && each.text === name && hostPattern.test(name)) continue;
     throw new EstRefused(
       "name-not-the-client",
       `the request asks for an alternative name of kind ${each.kind} that is not the device's own name`,
@@ -124,5 +136,12 @@ function requireOwnNames(extensions: readonly Extension[], client: Client, name:
   }
 }
 
-/** X.520 bounds a common name at 64 characters; control characters would mislead whoever reads it. */
-const namePattern = /^[^\p{C}]{1,64}$/u;
+/**
+ * X.520 bounds a common name at 64 characters. Letters that look like others, spaces at an end and wildcards would mislead
+ * whoever reads the name, a person who approves it above all.
+ */
+const namePattern = /^(?=.{1,64}$)[!-)+-~](?:[ -)+-~]*[!-)+-~])?$/;
+
+/** A host name (RFC 1123 2.1), without wildcards. */
+const hostPattern =
+  /^(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/;

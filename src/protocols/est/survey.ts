@@ -255,7 +255,8 @@ export const estSurvey: Survey = {
       frames: ["cacerts request", "cacerts response"],
       floor: 2,
       variants: all,
-      source: "RFC 7030 4.1",
+      source: "RFC 7030 4.1.2: should, and clients that were given an anchor leave it out",
+      optional: true,
     }),
     step("est.enroll", "deliver", "device", "asks for a certificate", {
       channel: "ip.site",
@@ -317,7 +318,7 @@ function step(
   actor: DeclaredStep["actor"],
   action: string,
   rest: Pick<DeclaredStep, "channel" | "frames" | "floor" | "variants" | "source"> &
-    Partial<Pick<DeclaredStep, "evidence" | "userActions">>,
+    Partial<Pick<DeclaredStep, "evidence" | "optional" | "userActions">>,
 ): DeclaredStep {
   return { id, phase, actor, action, optional: false, userActions: [], evidence: "D->M", ...rest };
 }

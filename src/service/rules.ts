@@ -1,0 +1,48 @@
+import { matchesPattern } from "../core/pattern.ts";
+import type { Evidence } from "../protocols/ports.ts";
+import { each } from "../store/paging.ts";
+import type { Rule, RuleMatch } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
+
+/** What was decided, by which rule, and why in words. */
+export interface Ruling {
+  readonly verdict: Rule["verdict"];
+  readonly rule: string;
+  readonly reason: string;
+}
+
+/** The ruling of the operator's first rule that matches; undefined when none does. */
+export async function byRules(store: Store, tenant: string, evidence: Evidence): Promise<Ruling | undefined> {
+  for await (const rule of each((page) => store.policy.rules(tenant, page))) {
+    if (!matches(rule, evidence)) continue;
+    const reason = `rule ${rule.id} says ${rule.verdict} to ${describeMatch(rule.match)}`;
+    return { verdict: rule.verdict, rule: `rule ${rule.id}`, reason };
+  }
+  return undefined;
+}
+
+/**
+ * Whether the evidence is what the rule speaks of. A serial number and an issuer count only when a credential proves them,
+ * and a rule that allows means devices without any credential only when it names them.
+ */
+export function matches({ verdict, match }: Pick<Rule, "verdict" | "match">, evidence: Evidence): boolean {
+  if (match.protocol !== undefined && match.protocol !== evidence.protocol) return false;
+  if (match.credential === undefined && verdict === "allow" && evidence.credential === "anonymous") return false;
+  if (match.credential !== undefined && match.credential !== evidence.credential) return false;
+  return patternFits(match.issuer, evidence.issuer) && patternFits(match.serial, evidence.serial);
+}
+
+/** A rule's condition in words. */
+export function describeMatch(match: RuleMatch): string {
+  const parts = [
+    match.credential === undefined ? "any device" : `${match.credential} devices`,
+    match.issuer === undefined ? "" : ` of ${match.issuer}`,
+    match.serial === undefined ? "" : ` with serial ${match.serial}`,
+    match.protocol === undefined ? "" : ` over ${match.protocol}`,
+  ];
+  return parts.join("");
+}
+
+function patternFits(pattern: string | undefined, proven: string | undefined): boolean {
+  return pattern === undefined || (proven !== undefined && matchesPattern(pattern, proven));
+}
