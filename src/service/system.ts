@@ -162,12 +162,12 @@ async function openTenant(
     ports: {
       clock,
       randomness,
-      admission: admissionOf(tenant, store, clock, randomness),
+      admission: admissionOf(tenant, parts),
       // A demo that was forgotten gets another authority behind the same listener.
       issuer: {
         issue: (request) => authority.issue(request),
         authorities: () => authority.authorities(),
-        status: (certificate) => authority.status(certificate),
+        issued: (certificate) => authority.issued(certificate),
       },
       trust: trustOf(tenant, store),
       credentials: credentialsOf(tenant, store, clock, randomness),

@@ -5,7 +5,7 @@ import { parseCertificate } from "../../pki/certificate.ts";
 import { formatName } from "../../pki/name.ts";
 import type { Anchor, Approval, Rule } from "../../store/records.ts";
 import type { ApiApp } from "../../transport/http/api-app.ts";
-import { describeMatch } from "../admission.ts";
+import { describeMatch } from "../rules.ts";
 import { ServiceError } from "../errors.ts";
 import { addAnchor } from "../trust.ts";
 import { type ApiContext, localActor } from "./context.ts";
