@@ -29,15 +29,11 @@ export const mediaTypes = {
 
 /** Bytes of a request body. A P-256 request takes 300 to 600, RSA-4096 with many attributes stays below 4,000. */
 export const mostRequestBytes = 65_536;
-/** Bytes of a response body: a few certificates in base64. */
-export const mostResponseBytes = 262_144;
-/** Certificates of one certs-only answer. */
-export const mostCertificates = 16;
 /** Characters of user name and password together (RFC 7617 sets no bound). */
 export const mostCredentialCharacters = 512;
 
-/** RFC 7030 4.2.3: seconds that a waiting client is asked to stay away. */
-export const retryAfterSeconds = 10;
+/** RFC 9110 10.2.3: seconds that a client is asked to stay away when it is turned away with 503. */
+export const retryAfterOverload = 10;
 /** Milliseconds that an undecided request is kept. */
 export const waitingLifetime = 7 * 24 * 3600 * 1000;
 /** Seconds of Retry-After that a device accepts at most; a server that asks for more is asked again after this. */

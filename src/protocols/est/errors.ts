@@ -26,11 +26,10 @@ export type EstRefusal =
   | "name-missing"
   | "waiting-under-another-name"
   | "not-allowed"
-  | "overloaded"
-  | "internal";
+  | "overloaded";
 
 export interface RefusalRow {
-  readonly status: 400 | 401 | 403 | 404 | 415 | 500 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 415 | 503;
   /** What the peer reads. */
   readonly text: string;
   /** Whether a stored session of this request ends. */
@@ -90,7 +89,6 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "name-missing": malformed("The request names no device: put the device's name into the common name of its subject."),
   "not-allowed": forbidden("This device may not be enrolled here."),
   overloaded: { status: 503, text: "Too many requests wait for a decision; try again later.", endsSession: false },
-  internal: { status: 500, text: "The request could not be processed; nothing was issued.", endsSession: false },
 };
 
 /** A request that the server refuses; `code` says why, the table above says what the peer gets. */

@@ -15,7 +15,7 @@ import {
   mostRetryAfter,
   type Operation,
   operationNames,
-  retryAfterSeconds,
+  retryAfterOverload,
   runHeader,
   wellKnown,
 } from "./constants.ts";
@@ -102,7 +102,7 @@ export function encodeReply(
     case "refused": {
       const row = refusals[reply.refusal];
       const challenge: Headers = row.status === 401 ? [["WWW-Authenticate", 'Basic realm="est", charset="UTF-8"']] : [];
-      const later: Headers = row.status === 503 ? [["Retry-After", String(retryAfterSeconds)]] : [];
+      const later: Headers = row.status === 503 ? [["Retry-After", String(retryAfterOverload)]] : [];
       // One answer for every 401: the code would tell which credential was wrong.
       const code: Headers = row.status === 401 ? [] : [[errorHeader, reply.refusal]];
       const quote = runId === undefined ? "" : ` Run ${runId}.`;

@@ -61,8 +61,8 @@ export const known = {
 } as const satisfies Readonly<Record<string, Attributes>>;
 
 /** Frame names that no message of EST has: the TLS handshake, as far as EST depends on it. */
-export const tlsServer = "TLS server authentication";
-export const tlsClient = "TLS client authentication";
+const tlsServer = "TLS server authentication";
+const tlsClient = "TLS client authentication";
 
 /** One line about what `holder` knows, seen by itself. */
 export function note(
