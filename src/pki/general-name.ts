@@ -17,7 +17,7 @@ export type GeneralName =
   | { readonly kind: "x400Address" | "ediPartyName"; readonly raw: Uint8Array };
 
 /** Reads one GeneralName; throws DerError. It does not check that names of hosts or mailboxes look like such. */
-export function readGeneralName(reader: DerReader): GeneralName {
+function readGeneralName(reader: DerReader): GeneralName {
   if (reader.has(contextConstructed(0)))
     return reader.explicit(0, (content) => ({
       kind: "otherName",

@@ -32,7 +32,7 @@ export function encodeBasicConstraints({ cA, pathLenConstraint }: BasicConstrain
 }
 
 /** The bits of KeyUsage in their order (RFC 5280 4.2.1.3). */
-export const keyUsages = [
+const keyUsages = [
   "digitalSignature",
   "nonRepudiation",
   "keyEncipherment",

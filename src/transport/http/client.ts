@@ -43,14 +43,14 @@ export interface DialOptions {
   readonly signal?: AbortSignal;
 }
 
-export const defaultClientTimeouts: ClientTimeouts = {
+const defaultClientTimeouts: ClientTimeouts = {
   connect: 10_000,
   handshake: 10_000,
   header: 60_000,
   body: 30_000,
 };
 
-export const defaultResponseLimits: ResponseLimits = { headerBytes: 16 * 1024, bodyBytes: 1024 * 1024 };
+const defaultResponseLimits: ResponseLimits = { headerBytes: 16 * 1024, bodyBytes: 1024 * 1024 };
 
 /**
  * Opens exactly one TLS 1.2 or 1.3 association for HTTP/1.1 requests one after another; a new one is never opened behind the
