@@ -57,7 +57,7 @@ export async function runDemo({ data, socket, estUrl, log }: DemoOptions): Promi
   await writeFile(files.certificate, encodePem("CERTIFICATE", device.certificate), { mode: 0o600 });
   await writeFile(files.key, privateKeyToPem(device.key), { mode: 0o600 });
 
-  const name = `example-devices-${device.serial.slice(5).toLowerCase()}`;
+  const name = `example-devices-${device.serial.toLowerCase()}`;
   await call("POST", "/anchors", { name, pem: encodePem("CERTIFICATE", factory.certificate) });
   await call("POST", "/claims", { label: device.serial });
   log("its operator trusted the factory and claimed the serial number");

@@ -17,6 +17,7 @@ import {
 } from "../pki/standard-extensions.ts";
 import type { Issuer } from "../protocols/ports.ts";
 import type { Store } from "../store/store.ts";
+import { ServiceError } from "./errors.ts";
 import { extensionsOf, lifetimes, type Profile } from "./profiles.ts";
 import type { Vault } from "./vault.ts";
 
@@ -40,14 +41,22 @@ interface Parts {
   readonly randomness: Randomness;
 }
 
-/** The tenant's authority, made on first use: keys sealed, certificates and keys stored in one commit. */
+/**
+ * The tenant's authority, made on first use: keys sealed, certificates and keys stored in one commit. Throws `not-found`
+ * when the store has lost its key, and `seal-broken`.
+ */
 export async function openAuthority(tenant: string, parts: Parts): Promise<Authority> {
   const { store, vault } = parts;
   const { items } = await store.authorities.list(tenant, { limit: 10 });
   const [root, issuing] = ["root", "issuing"].map((name) => items.find((item) => item.name === name));
   if (root === undefined || issuing === undefined) return createAuthority(tenant, parts);
   const sealed = await store.authorities.key(tenant, issuing.key);
-  if (sealed === undefined) throw new Error(`the key ${issuing.key} of tenant ${tenant} is not in the store`);
+  if (sealed === undefined) {
+    throw new ServiceError(
+      "not-found",
+      `the store holds the CA of tenant ${tenant}, but not its key ${issuing.key}; restore the whole data directory from one backup`,
+    );
+  }
   const signer = signerOf(privateKeyFromDer(vault.open(purposeOf(tenant, issuing.key), sealed.sealed)));
   return authority(tenant, parseCertificate(root.certificate), parseCertificate(issuing.certificate), signer, parts);
 }
