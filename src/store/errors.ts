@@ -6,6 +6,8 @@ import { HatcheryError } from "../core/errors.ts";
  * - `guard-lost`: another change was first; read again and decide again.
  * - `store-full`: the disk, or the size the database may have, is used up; nothing of the change was kept.
  * - `store-failed`: the database refused for any other reason; nothing of the change was kept.
+ * - `store-replaced`: the database file was removed or replaced while it was in use; nothing can be kept any more.
+ * - `store-missing`: there is no database where there has to be one.
  * - `store-newer`: a newer program wrote the database.
  * - `store-closed`: the store was closed before the call.
  * - `data-in-use`: another process holds the data directory.
@@ -15,6 +17,8 @@ export type StoreErrorCode =
   | "guard-lost"
   | "store-full"
   | "store-failed"
+  | "store-replaced"
+  | "store-missing"
   | "store-newer"
   | "store-closed"
   | "data-in-use"

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { systemClock } from "../core/clock.ts";
@@ -42,7 +42,7 @@ function sqliteTest(name: string, body: (bench: Bench) => Promise<void>): void {
       await body({ store, connection, file, ran });
     } finally {
       await store.close();
-      rmSync(directory, { recursive: true });
+      rmSync(directory, { recursive: true, force: true });
     }
   });
 }
@@ -55,6 +55,21 @@ function pragma(connection: SqliteConnection, name: string): number {
 function outcomes(settled: readonly PromiseSettledResult<unknown>[]): readonly string[] {
   return settled.map((each) => (each.status === "fulfilled" ? "committed" : each.reason.code));
 }
+
+/** What an operator may do to the files of a database that is in use. */
+const harms: readonly (readonly [how: string, harm: (file: string) => void])[] = [
+  ["the database is removed", (file) => rmSync(file)],
+  ["the database is moved away", (file) => renameSync(file, `${file}.old`)],
+  ["the data directory is removed", (file) => rmSync(dirname(file), { recursive: true })],
+  ["the write-ahead log is removed", (file) => rmSync(`${file}-wal`)],
+  [
+    "the database is replaced by a backup",
+    (file) => {
+      copyFileSync(file, `${file}.backup`);
+      renameSync(`${file}.backup`, file);
+    },
+  ],
+];
 
 const settings = ["journal_mode", "synchronous", "foreign_keys"];
 
@@ -155,6 +170,24 @@ sqliteTest("fail/statement: values that break no promise of another caller, only
   const wrong = { ...device("d1"), created: "yesterday" as unknown as number };
   const commits = [device("d0"), wrong, device("d2")].map((each) => store.commit([store.devices.insert(each)]));
   assert.deepEqual(outcomes(await Promise.allSettled(commits)), ["committed", "store-failed", "committed"]);
+});
+
+for (const [how, harm] of harms)
+  sqliteTest(`fail/files: ${how}`, async ({ store, file }) => {
+    harm(file);
+    const commits = ["d1", "d2"].map((id) => store.commit([store.devices.insert(device(id))]));
+    commits.push(store.commit([store.estUsers.remove("a", "nobody")]));
+    assert.deepEqual(outcomes(await Promise.allSettled(commits)), ["store-replaced", "store-replaced", "guard-lost"]);
+    await rejectsWith("store-replaced", store.commit([store.devices.insert(device("d3"))]));
+  });
+
+sqliteTest("ok/files: a backup, and a change of the file's owner or mode, are no harm", async ({ store, file }) => {
+  const backup = new DatabaseSync(file);
+  backup.exec(`VACUUM INTO '${file}.backup'`);
+  backup.close();
+  chmodSync(file, 0o400);
+  await store.commit([store.devices.insert(device("d1"))]);
+  assert.notEqual(await store.devices.find("a", "d1"), undefined);
 });
 
 sqliteTest("ok/statements: more shapes than are kept prepared", async ({ connection }) => {

@@ -47,7 +47,10 @@ function tryTogether(connection: SqliteConnection, changes: readonly Change[]): 
       outcomes.push(outcome);
     }
     commit(connection, outcomes.filter((outcome) => typeof outcome === "number").length);
-    return { kind: "decided", outcomes };
+    // After COMMIT: what was then still in its place will be found there by the next start.
+    const lost = connection.lost();
+    if (lost === undefined) return { kind: "decided", outcomes };
+    return { kind: "decided", outcomes: outcomes.map((outcome) => (typeof outcome === "number" ? lost : outcome)) };
   } catch (error) {
     if (connection.inTransaction()) connection.run(rollback);
     return { kind: "unfinished", error: storeErrorOf(error) };

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { codeOf, messageOf } from "../core/errors.ts";
 import { StoreError } from "./errors.ts";
+import { filesInUse } from "./files-in-use.ts";
 import type { Query, Statement } from "./statement.ts";
 
 /** A database file in use, with its prepared statements. Synchronous. */
@@ -12,6 +13,8 @@ export interface SqliteConnection {
   run(statement: Statement): number;
   /** False after an error means that SQLite has rolled the whole transaction back by itself. */
   inTransaction(): boolean;
+  /** `store-replaced` when the path names the database no more, so that what was committed last may be lost. */
+  lost(): StoreError | undefined;
   close(): void;
 }
 
@@ -19,6 +22,7 @@ export interface SqliteConnection {
 export function openSqliteConnection(path: string): SqliteConnection {
   const database = openDatabase(path);
   const prepared = new Map<string, StatementSync>();
+  const lostFile = filesInUse(path === inMemory ? [] : [path, `${path}-wal`]);
 
   function statement(sql: string): StatementSync {
     const known = prepared.get(sql);
@@ -39,6 +43,10 @@ export function openSqliteConnection(path: string): SqliteConnection {
       }
     },
     inTransaction: () => database.isTransaction,
+    lost() {
+      const file = lostFile();
+      return file === undefined ? undefined : replaced(file);
+    },
     close: () => database.close(),
   };
 }
@@ -97,6 +105,13 @@ function lostTo(cause: unknown, lost = "Another change made this one impossible.
     default:
       return undefined;
   }
+}
+
+function replaced(file: string): StoreError {
+  return new StoreError(
+    "store-replaced",
+    `${file} was removed or replaced while it was in use, so nothing can be kept any more: put it back, or restore the whole data directory from one backup, and start again.`,
+  );
 }
 
 function openDatabase(path: string): DatabaseSync {
