@@ -1,10 +1,10 @@
-import { hex } from "../core/bytes.ts";
+import { equal, hex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Randomness } from "../core/randomness.ts";
 import { decodePem } from "../encoding/pem.ts";
 import { type Certificate, parseCertificate } from "../pki/certificate.ts";
-import { formatName } from "../pki/name.ts";
+import { equalNames, formatName } from "../pki/name.ts";
 import { basicConstraintsOf } from "../pki/standard-extensions.ts";
 import type { Trust } from "../protocols/ports.ts";
 import { each } from "../store/paging.ts";
@@ -30,6 +30,7 @@ export async function addAnchor(
       `${formatName(certificate.subject)} is not a CA certificate; register the manufacturer's CA, not a device's certificate`,
     );
   }
+  await requireForeign(store, tenant, certificate);
   const now = clock.now();
   const record: Anchor = {
     tenant,
@@ -53,6 +54,12 @@ export async function addAnchor(
   return record;
 }
 
+/** Throws `invalid` when the tenant has no anchor of this name. */
+export async function requireAnchor(store: Store, tenant: string, name: string): Promise<void> {
+  for await (const anchor of each((page) => store.policy.anchors(tenant, page))) if (anchor.name === name) return;
+  throw new ServiceError("invalid", `no trusted manufacturer is called ${name}; list them with: hatchery trust list`);
+}
+
 /** The tenant's anchors; each certificate is parsed once. */
 export function trustOf(tenant: string, store: Store): Trust {
   const parsed = new Map<string, Certificate>();
@@ -67,6 +74,21 @@ export function trustOf(tenant: string, store: Store): Trust {
       return result;
     },
   };
+}
+
+/** What our own CA signed is never a manufacturer's, and certificates are told apart by the name and key of their CA. */
+async function requireForeign(store: Store, tenant: string, certificate: Certificate): Promise<void> {
+  const { items } = await store.authorities.list(tenant, { limit: 10 });
+  for (const { certificate: der } of items) {
+    const own = parseCertificate(der);
+    const same =
+      equalNames(own.subject, certificate.subject) || equal(own.subjectPublicKeyInfo, certificate.subjectPublicKeyInfo);
+    if (same)
+      throw new ServiceError(
+        "invalid",
+        `${formatName(certificate.subject)} has the name or the key of this tenant's own CA; register the manufacturer's CA`,
+      );
+  }
 }
 
 function certificateIn(pem: string): Certificate {

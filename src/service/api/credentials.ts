@@ -33,7 +33,7 @@ export function credentialRoutes(app: ApiApp, { store, clock, randomness, requir
       schema: {
         summary: "Add an EST user, or give it a new password",
         params: idParameters,
-        body: z.object({
+        body: z.strictObject({
           password: z.string().max(256),
           devices: z.string().min(1).max(256).describe("device names that it may enrol; may hold `*`"),
         }),

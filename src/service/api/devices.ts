@@ -83,13 +83,16 @@ export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTen
       schema: {
         summary: "Claim a device by what is printed on it",
         params: tenantParameters,
-        body: z.object({ label: z.string().min(1).max(2000).describe("serial number") }),
+        body: z.strictObject({
+          label: z.string().min(1).max(2000).describe("serial number"),
+          issuer: z.string().min(1).max(64).optional().describe("name of the anchor that has to vouch for the device"),
+        }),
         response: { 200: device },
       },
     },
-    async ({ params, body }) => {
-      requireTenant(params.tenant);
-      return claimSerial(store, params.tenant, body.label, localActor, clock, randomness);
+    async ({ params: { tenant }, body: { label, issuer } }) => {
+      requireTenant(tenant);
+      return claimSerial(store, tenant, label, localActor, clock, randomness, issuer);
     },
   );
 }

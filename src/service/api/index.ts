@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { codeOf, messageOf } from "../../core/errors.ts";
 import { type ApiApp, type ApiError, createApiApp } from "../../transport/http/api-app.ts";
+import { approvalRoutes } from "./approvals.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceRoutes } from "./devices.ts";
@@ -49,6 +50,7 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
   deviceRoutes(app, context);
   runRoutes(app, context);
   policyRoutes(app, context);
+  approvalRoutes(app, context);
   credentialRoutes(app, context);
   return app;
 }

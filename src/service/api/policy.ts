@@ -3,26 +3,16 @@ import { hex } from "../../core/bytes.ts";
 import { codeOf } from "../../core/errors.ts";
 import { parseCertificate } from "../../pki/certificate.ts";
 import { formatName } from "../../pki/name.ts";
-import type { Anchor, Approval, Rule } from "../../store/records.ts";
+import type { Anchor, Rule } from "../../store/records.ts";
 import type { ApiApp } from "../../transport/http/api-app.ts";
-import { describeMatch } from "../rules.ts";
 import { ServiceError } from "../errors.ts";
+import { describeMatch } from "../rules.ts";
 import { addAnchor } from "../trust.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { withoutUndefined } from "./devices.ts";
-import {
-  anchor,
-  approval,
-  idParameters,
-  pageOf,
-  pageQuery,
-  rule,
-  ruleMatch,
-  tenantParameters,
-  verdict,
-} from "./schemas.ts";
+import { anchor, idParameters, pageOf, pageQuery, rule, ruleMatch, tenantParameters, verdict } from "./schemas.ts";
 
-/** Who may be onboarded: rules, manufacturers' anchors, and decisions that wait for a person. */
+/** Who may be onboarded: rules, and manufacturers' anchors. */
 export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTenant }: ApiContext): void {
   app.get(
     "/api/v1/tenants/:tenant/rules",
@@ -47,7 +37,7 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
       schema: {
         summary: "Add a rule behind all others",
         params: tenantParameters,
-        body: z.object({ verdict, match: ruleMatch }),
+        body: z.strictObject({ verdict, match: ruleMatch }),
         response: { 200: z.object({ id: z.string() }) },
       },
     },
@@ -116,7 +106,7 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
       schema: {
         summary: "Trust a manufacturer's CA to vouch for its devices",
         params: tenantParameters,
-        body: z.object({ name: z.string().min(1).max(64), pem: z.string().min(1).max(65_536) }),
+        body: z.strictObject({ name: z.string().min(1).max(64), pem: z.string().min(1).max(65_536) }),
         response: { 200: anchor },
       },
     },
@@ -156,55 +146,6 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
       return { id: found.id };
     },
   );
-
-  app.get(
-    "/api/v1/tenants/:tenant/approvals",
-    {
-      schema: {
-        summary: "Requests that wait for a person, the oldest first",
-        params: tenantParameters,
-        querystring: pageQuery,
-        response: { 200: pageOf(approval) },
-      },
-    },
-    async ({ params, query }) => {
-      requireTenant(params.tenant);
-      const { items, ...rest } = await store.approvals.pending(params.tenant, withoutUndefined(query));
-      return { items: items.map(shownApproval), ...rest };
-    },
-  );
-
-  app.post(
-    "/api/v1/tenants/:tenant/approvals/:id",
-    {
-      schema: {
-        summary: "Approve or deny a waiting request, by its id or its run",
-        params: idParameters,
-        body: z.object({ state: z.enum(["approved", "denied"]) }),
-        response: { 200: approval },
-      },
-    },
-    async ({ params: { tenant, id }, body: { state } }) => {
-      requireTenant(tenant);
-      const found = (await store.approvals.find(tenant, id)) ?? (await store.approvals.findByRun(tenant, id));
-      if (found === undefined)
-        throw new ServiceError("not-found", `nothing waits under ${id}; list what waits with: hatchery approve`);
-      if (found.state !== "pending") throw new ServiceError("conflict", `${id} was ${found.state} already`);
-      const now = clock.now();
-      await store.commit([
-        store.approvals.decide(tenant, found.id, { state, decided: now, decidedBy: localActor }),
-        store.audit.append({
-          tenant,
-          at: now,
-          actor: localActor,
-          action: state === "approved" ? "approve" : "deny",
-          subject: String(found.evidence["name"] ?? ""),
-          detail: { approval: found.id, run: found.run },
-        }),
-      ]);
-      return shownApproval({ ...found, state, decided: now, decidedBy: localActor });
-    },
-  );
 }
 
 function shownRule(record: Rule) {
@@ -214,11 +155,6 @@ function shownRule(record: Rule) {
 function shownAnchor({ id, name, certificate, added }: Anchor) {
   const parsed = parseCertificate(certificate);
   return { id, name, added, subject: formatName(parsed.subject), notAfter: parsed.notAfter };
-}
-
-/** Without the session's name, which holds what the device presented. */
-function shownApproval({ subject: _, tenant: __, ...shown }: Approval) {
-  return shown;
 }
 
 async function removed(sentence: string, commit: () => Promise<void>): Promise<void> {

@@ -74,7 +74,7 @@ export function runRoutes(app: ApiApp, { store, surveys, requireTenant }: ApiCon
       schema: {
         summary: "Add the ledger that the device kept of the same run",
         params: idParameters,
-        body: runLedger,
+        body: z.strictObject(runLedger.shape),
         response: { 200: z.object({ id: z.string() }) },
       },
     },

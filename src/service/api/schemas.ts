@@ -24,7 +24,12 @@ export const device = z.object({
   updated: z.number().int(),
 });
 
-export const identity = z.object({ kind: z.enum(identityKinds), value: z.string(), provenBy: z.string() });
+export const identity = z.object({
+  kind: z.enum(identityKinds),
+  value: z.string(),
+  provenBy: z.string(),
+  issuer: z.string().optional().describe("name of the anchor that has to vouch for it, or did"),
+});
 
 export const certificate = z.object({
   serial: z.string(),
@@ -70,18 +75,25 @@ export const runLedger = z.object({
   omitted: z.number().int().min(0),
 });
 
-export const ruleMatch = z.object({
-  protocol: z.string().max(32).optional(),
-  issuer: z.string().max(64).optional().describe("name of a registered anchor; may hold `*`"),
-  serial: z.string().max(64).optional().describe("serial number that a credential proves; may hold `*`"),
-  credential: z.enum(["idevid", "ldevid", "password", "anonymous"]).optional(),
+const credential = z.enum(["idevid", "ldevid", "password", "anonymous"]);
+/** Strict: a misspelt condition would be none, and the rule would match every device. */
+export const ruleMatch = z.strictObject({
+  protocol: z.string().min(1).max(32).optional(),
+  issuer: z.string().min(1).max(64).optional().describe("name of a registered anchor; may hold `*`"),
+  serial: z.string().min(1).max(64).optional().describe("serial number that a credential proves; may hold `*`"),
+  credential: credential.optional(),
 });
 export const verdict = z.enum(["allow", "deny", "wait"]);
 export const rule = z.object({
   id: z.string(),
   position: z.number().int(),
   verdict,
-  match: ruleMatch,
+  match: z.object({
+    protocol: z.string().optional(),
+    issuer: z.string().optional(),
+    serial: z.string().optional(),
+    credential: credential.optional(),
+  }),
   text: z.string(),
   created: z.number().int(),
 });
@@ -90,7 +102,7 @@ export const approval = z.object({
   id: z.string(),
   protocol: z.string(),
   run: z.string(),
-  state: z.enum(["pending", "approved", "denied", "used"]),
+  state: z.enum(["pending", "approved", "denied", "used", "expired"]),
   evidence: z.record(z.string(), z.unknown()),
   created: z.number().int(),
   decided: z.number().int().optional(),

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ManualClock } from "../../core/clock.ts";
+import { seededRandomness } from "../../core/randomness.ts";
+import type { Approval } from "../../store/records.ts";
+import { openSqliteStore } from "../../store/sqlite.ts";
+import { ServiceError } from "../errors.ts";
+import { createApi } from "./index.ts";
+
+const tenant = "default";
+const base = `/api/v1/tenants/${tenant}`;
+
+async function house() {
+  const clock = new ManualClock(1_000);
+  const store = await openSqliteStore(":memory:", { clock });
+  await store.commit([
+    store.tenants.ensure({ tenant, created: 1 }),
+    store.policy.addAnchor({
+      tenant,
+      id: "a1",
+      name: "acme",
+      purpose: "manufacturer",
+      certificate: Uint8Array.of(0x30, 0),
+      added: 1,
+    }),
+  ]);
+  const failures: unknown[] = [];
+  const api = await createApi(
+    {
+      store,
+      clock,
+      randomness: seededRandomness("api"),
+      surveys: [],
+      status: () => ({ version: "1.2.3", started: 0, data: "/srv", listeners: [] }),
+      requireTenant(asked) {
+        if (asked !== tenant) throw new ServiceError("not-found", `there is no tenant ${asked}`);
+      },
+      removeDemo: async () => {},
+    },
+    (error) => failures.push(error),
+  );
+  return {
+    store,
+    async call(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object) {
+      const response = await api.inject({
+        method,
+        url: `${base}${path}`,
+        ...(body === undefined ? {} : { payload: body }),
+      });
+      assert.deepEqual(failures, []);
+      return { status: response.statusCode, body: response.json() };
+    },
+    async wait(count: number, from = 0) {
+      const ids = Array.from({ length: count }, (_, index) => `approval-${from + index}`);
+      await store.commit(ids.map((id) => store.approvals.insert(approval(id))));
+    },
+  };
+}
+
+function approval(id: string): Approval {
+  return {
+    tenant,
+    id,
+    protocol: "est",
+    subject: `session of ${id}`,
+    evidence: { name: id },
+    state: "pending",
+    run: `run of ${id}`,
+    created: 1,
+  };
+}
+
+const run = {
+  id: "r1",
+  protocol: "est",
+  variant: "est/idevid",
+  started: 1,
+  outcome: "granted",
+  reason: "claimed",
+  link: "none",
+  recordedBy: ["device"],
+  events: [],
+  omitted: 0,
+};
+
+for (const [what, method, path, body] of [
+  ["a misspelt condition", "POST", "/rules", { verdict: "allow", match: { serail: "SN-1" } }],
+  ["an empty serial number", "POST", "/rules", { verdict: "allow", match: { serial: "" } }],
+  ["an empty issuer", "POST", "/rules", { verdict: "allow", match: { issuer: "" } }],
+  ["an empty protocol", "POST", "/rules", { verdict: "allow", match: { protocol: "" } }],
+  ["a condition outside the match", "POST", "/rules", { verdict: "allow", match: {}, serial: "SN-1" }],
+  ["a misspelt field of an anchor", "POST", "/anchors", { name: "acme", pem: "x", purpsoe: "x" }],
+  ["a misspelt issuer of a claim", "POST", "/claims", { label: "SN-1", isuer: "acme" }],
+  ["a misspelt field of a user", "PUT", "/est-users/lamp", { password: "correct horse", devices: "*", device: "x" }],
+  ["a reason for a decision", "POST", "/approvals/a", { state: "denied", reason: "x" }],
+  ["a decision on all that approves", "POST", "/approvals", { state: "approved", all: true }],
+  ["a decision on all that does not say so", "POST", "/approvals", { state: "denied" }],
+  ["a field that no ledger has", "PUT", "/runs/r1/device-ledger", { ...run, outcmoe: "granted" }],
+] as const)
+  test(`fail/body: ${what}`, async () => {
+    const { store, call } = await house();
+    const { status, body: answer } = await call(method, path, body);
+    assert.deepEqual([status, answer.error.code], [400, "invalid-request"]);
+    assert.deepEqual((await store.policy.rules(tenant, { limit: 10 })).items, []);
+  });
+
+test("ok/rules: added and listed, also one that a former version let through", async () => {
+  const { store, call } = await house();
+  await store.commit([
+    store.policy.appendRule({ tenant, id: "old", verdict: "deny", match: { serial: "" }, created: 1 }),
+  ]);
+  const match = { issuer: "acme", serial: "SN-*", credential: "idevid", protocol: "est" };
+  assert.equal((await call("POST", "/rules", { verdict: "allow", match })).status, 200);
+  const { body } = await call("GET", "/rules");
+  assert.deepEqual(
+    body.items.map((rule: { readonly match: object }) => rule.match),
+    [{ serial: "" }, match],
+  );
+});
+
+test("ok/claims: with the issuer that has to vouch for the device, which is shown", async () => {
+  const { call } = await house();
+  assert.equal((await call("POST", "/claims", { label: "SN-1", issuer: "acme" })).status, 200);
+  assert.equal((await call("POST", "/claims", { label: "SN-2" })).status, 200);
+  const identities = async (serial: string) => (await call("GET", `/devices/${serial}`)).body.identities;
+  assert.deepEqual(await identities("SN-1"), [{ kind: "serial", value: "SN-1", provenBy: "claimed", issuer: "acme" }]);
+  assert.deepEqual(await identities("SN-2"), [{ kind: "serial", value: "SN-2", provenBy: "claimed" }]);
+});
+
+test("fail/claims: of an issuer that nobody trusts", async () => {
+  const { call } = await house();
+  const { status, body } = await call("POST", "/claims", { label: "SN-1", issuer: "acne" });
+  assert.deepEqual([status, body.error.code], [400, "invalid"]);
+  assert.match(body.error.message, /hatchery trust list/);
+});
+
+test("ok/approvals: all that wait are denied at once, a page in one commit", async () => {
+  const { store, call, wait } = await house();
+  await wait(1_001);
+  await store.commit([
+    store.approvals.decide(tenant, "approval-7", { state: "approved", decided: 2, decidedBy: "ada" }),
+  ]);
+  assert.deepEqual((await call("POST", "/approvals", { state: "denied", all: true })).body, { denied: 1_000 });
+  assert.equal(await store.approvals.countPending(tenant), 0);
+  assert.equal((await store.approvals.find(tenant, "approval-7"))?.state, "approved");
+  const denied = await store.approvals.find(tenant, "approval-1000");
+  assert.deepEqual([denied?.state, denied?.decidedBy, denied?.decided], ["denied", "administrator", 1_000]);
+  const { items } = await store.audit.list(tenant, "newest-first", { limit: 10 });
+  assert.deepEqual(
+    items.map(({ action, subject }) => [action, subject]),
+    [
+      ["deny-all", "500 requests"],
+      ["deny-all", "500 requests"],
+    ],
+  );
+  assert.deepEqual((await call("POST", "/approvals", { state: "denied", all: true })).body, { denied: 0 });
+});
+
+test("ok/approvals: what is decided in the meantime stays, and the rest is denied", async () => {
+  const { store, call, wait } = await house();
+  await wait(3);
+  const commit = store.commit.bind(store);
+  let meddled = false;
+  Object.assign(store, {
+    async commit(writes: Parameters<typeof commit>[0]) {
+      if (!meddled) {
+        meddled = true;
+        await commit([
+          store.approvals.decide(tenant, "approval-1", { state: "approved", decided: 2, decidedBy: "ada" }),
+        ]);
+      }
+      await commit(writes);
+    },
+  });
+  assert.deepEqual((await call("POST", "/approvals", { state: "denied", all: true })).body, { denied: 2 });
+  assert.equal((await store.approvals.find(tenant, "approval-1"))?.state, "approved");
+});
+
+test("fail/approvals: a decision on what is not pending any more", async () => {
+  const { store, call, wait } = await house();
+  await wait(1);
+  await store.commit([store.approvals.withdraw(tenant, "approval-0")]);
+  const { status, body } = await call("POST", "/approvals/approval-0", { state: "approved" });
+  assert.deepEqual([status, body.error.code, body.error.message], [409, "conflict", "approval-0 is expired already"]);
+});
