@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import type { Approval } from "./answers.ts";
 import { segment, tenantApi } from "./api.ts";
-import { printable, shortTime } from "./format.ts";
+import { CliError } from "./errors.ts";
+import { brief, printable, shortTime } from "./format.ts";
 import { count, example, type Invocation, invocationOf } from "./options.ts";
 import { print, printJson } from "./output.ts";
 
-/** `hatchery approve [ID]` and `hatchery deny ID`: a person's decision on what waits for one. */
+/** `hatchery approve [ID]` and `hatchery deny ID|--all`: a person's decision on what waits for one. */
 export function addApprovals(program: Command): void {
   program
     .command("approve")
@@ -20,10 +21,15 @@ export function addApprovals(program: Command): void {
 
   program
     .command("deny")
-    .description("deny a waiting request")
-    .argument("<request>", "id of the request or of its run")
-    .addHelpText("after", example("hatchery deny 9f0c42d1a7b3"))
-    .action(async (id: string, _: unknown, command: Command) => decide(id, "denied", invocationOf(command)));
+    .description("deny a waiting request, or all of them")
+    .argument("[request]", "id of the request or of its run")
+    .option("--all", "deny all requests that wait now")
+    .addHelpText("after", example("hatchery deny 9f0c42d1a7b3", "hatchery deny --all"))
+    .action(async (id: string | undefined, { all = false }: { readonly all?: boolean }, command: Command) => {
+      const invocation = invocationOf(command);
+      if (all === (id !== undefined)) throw new CliError("usage", "give either the id of one request or --all");
+      await (id === undefined ? denyAll(invocation) : decide(id, "denied", invocation));
+    });
 }
 
 async function list(limit: number, invocation: Invocation): Promise<void> {
@@ -49,7 +55,13 @@ async function decide(id: string, state: "approved" | "denied", invocation: Invo
   const decided = await tenantApi(invocation).post<Approval>(`/approvals/${segment(id)}`, { state });
   if (invocation.json) return printJson(decided);
   const consequence = state === "approved" ? "; the device goes on when it asks again" : "";
-  print(printable(`${state} ${nameIn(decided)} (request ${decided.id}, run ${decided.run})${consequence}`));
+  print(printable(`${state} ${brief(nameIn(decided))} (request ${decided.id}, run ${decided.run})${consequence}`));
+}
+
+async function denyAll(invocation: Invocation): Promise<void> {
+  const done = await tenantApi(invocation).post<{ readonly denied: number }>("/approvals", allDenied);
+  if (invocation.json) return printJson(done);
+  print(done.denied === 1 ? "denied 1 request" : `denied ${done.denied} requests`);
 }
 
 function nameIn({ evidence }: Approval): string {
@@ -59,3 +71,5 @@ function nameIn({ evidence }: Approval): string {
 function shown(value: unknown): string {
   return value === undefined ? "-" : String(value);
 }
+
+const allDenied = { state: "denied", all: true } as const;

@@ -11,10 +11,11 @@ export function addClaim(program: Command): void {
     .command("claim")
     .description("claim a device by what is printed on it")
     .argument("<label>", "serial number")
-    .addHelpText("after", example("hatchery claim SN-2031-0007"))
-    .action(async (label: string, _: unknown, command: Command) => {
+    .option("--issuer <name>", "the trusted manufacturer whose certificate has to prove the serial number")
+    .addHelpText("after", example("hatchery claim SN-2031-0007", "hatchery claim SN-2031-0007 --issuer acme"))
+    .action(async (label: string, { issuer }: { readonly issuer?: string }, command: Command) => {
       const invocation = invocationOf(command);
-      const device = await tenantApi(invocation).post<Device>("/claims", { label });
+      const device = await tenantApi(invocation).post<Device>("/claims", { label, issuer });
       if (invocation.json) return printJson(device);
       print(printable(`claimed ${device.name} (device ${device.id}, ${device.lifecycle})`));
     });

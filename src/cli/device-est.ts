@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import type { Run } from "../knowledge/run.ts";
-import type { EnrolledCredential, EstDeviceSettings } from "../protocols/est/index.ts";
+import type { EnrolledCredential, EstDeviceEnv, EstDeviceSettings } from "../protocols/est/index.ts";
 import type { KeyKind } from "../protocols/ports.ts";
 import { CliError } from "./errors.ts";
 import { parseEstUrl } from "./est-url.ts";
 import { writeText } from "./files.ts";
-import { duration, printable, shortTime } from "./format.ts";
+import { brief, duration, shortTime } from "./format.ts";
 import { example, invocationOf, seconds } from "./options.ts";
 import { notice, print, printJson } from "./output.ts";
 import { passwordFromFile } from "./password.ts";
@@ -28,7 +28,9 @@ export function addDeviceEst(device: Command): void {
     .option("--user <name>", "user name; the password comes from --password-file or from HATCHERY_PASSWORD")
     .option("--password-file <file>", "read the password from the first line of a file")
     .option("--renew", "renew the certificate in --out")
-    .addOption(new Option("--key-kind <kind>", "kind of the new key").choices(keyKinds).default("P-256"))
+    .addOption(
+      new Option("--key-kind <kind>", "kind of the new key, P-256 when left out and no key is kept").choices(keyKinds),
+    )
     .addOption(
       new Option("--binding <when>", "channel binding in the request (RFC 7030 3.5)")
         .choices(["auto", "never"])
@@ -60,7 +62,7 @@ interface EstOptions {
   readonly user?: string;
   readonly passwordFile?: string;
   readonly renew?: boolean;
-  readonly keyKind: KeyKind;
+  readonly keyKind?: KeyKind;
   readonly binding: "auto" | "never";
   readonly patience: number;
   readonly ledger?: string;
@@ -85,6 +87,7 @@ async function enrolled(options: EstOptions): Promise<EnrolledCredential> {
     waiting: (pause, run) => notice(waiting(pause, run)),
   });
   try {
+    await checkKeyKind(options, env.storage);
     return await enroll(options.renew === true ? "simplereenroll" : "simpleenroll", settings, env);
   } catch (error) {
     interruption.signal.throwIfAborted();
@@ -99,7 +102,7 @@ async function enrolled(options: EstOptions): Promise<EnrolledCredential> {
 
 async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
   checkCombination(options);
-  const { url, ca, out, name, cert, key, user, renew, keyKind, binding, patience } = options;
+  const { url, ca, out, name, cert, key, user, renew, keyKind = "P-256", binding, patience } = options;
   const address = parseEstUrl(url);
   const { currentIdentity, deviceName, loadIdentity, readAnchors } = await import("../device/index.ts");
   const current = renew === true ? await currentIdentity(out) : undefined;
@@ -129,6 +132,15 @@ function checkCombination({ name, cert, key, user, passwordFile, renew }: EstOpt
   if (renew !== true && name === undefined) throw wrong("say with --name what the device shall be called");
 }
 
+/** A kept key is the one that is certified, so a wish for another kind must not be passed over in silence. */
+async function checkKeyKind({ keyKind, out }: EstOptions, storage: EstDeviceEnv["storage"]): Promise<void> {
+  const kept = keyKind === undefined ? undefined : await storage.pendingKey();
+  if (kept === undefined || kept.kind === keyKind) return;
+  const file = join(out, "pending-key.pem");
+  const sentence = `${file} is the ${kept.kind} key of an enrolment that has not ended; leave --key-kind out to go on with it, or remove the file to begin anew`;
+  throw new CliError("usage", sentence);
+}
+
 async function password({ passwordFile }: EstOptions): Promise<string> {
   if (passwordFile !== undefined) return passwordFromFile(passwordFile);
   const given = process.env["HATCHERY_PASSWORD"];
@@ -138,7 +150,7 @@ async function password({ passwordFile }: EstOptions): Promise<string> {
 }
 
 function waiting(pause: number, run: string | undefined): string {
-  const how = run === undefined ? "" : `, who can run: hatchery approve ${run}`;
+  const how = run === undefined ? "" : `, who can run: hatchery approve ${brief(run)}`;
   return `waiting for a person at the server${how}; asking again in ${duration(pause * 1000)}`;
 }
 
@@ -154,7 +166,7 @@ function asJson({ certificate, run }: EnrolledCredential, { out }: EstOptions) {
 
 function asText({ certificate, run }: EnrolledCredential, { out, renew }: EstOptions): string {
   const { chain, key, authorities, certificate: file } = filesOf(out);
-  const told = run === undefined ? "" : `, run ${printable(run)}`;
+  const told = run === undefined ? "" : `, run ${brief(run)}`;
   return [
     `${renew === true ? "renewed" : "enrolled"}; valid until ${shortTime(certificate.notAfter)}${told}`,
     `  certificate  ${file}`,

@@ -50,8 +50,8 @@ async function show(name: string, invocation: Invocation): Promise<void> {
       ],
     ),
     table(
-      ["identity", "value", "proven by"],
-      identities.map(({ kind, value, provenBy }) => [kind, value, provenBy]),
+      ["identity", "value", "proven by", "issuer"],
+      identities.map(({ kind, value, provenBy, issuer }) => [kind, value, provenBy, issuer ?? "-"]),
     ),
     table(
       ["certificate", "profile", "until", "subject"],

@@ -20,7 +20,7 @@ export function addEstUsers(program: Command): void {
     .command("add")
     .description("add a user, or give it a new password; without a password option one is made and printed once")
     .argument("<name>", "user name")
-    .option("--devices <pattern>", "device names that it may enrol; * stands for any characters", "*")
+    .option("--devices <pattern>", "device names that it may enrol, its own when left out; * stands for any characters")
     .option("--password-file <file>", "read the password from the first line of a file")
     .option("--password-stdin", "read the password from the first line of standard input")
     .addHelpText("after", example("hatchery est user add line-3 --devices 'sensor-*'"))
@@ -47,13 +47,13 @@ export function addEstUsers(program: Command): void {
 }
 
 interface AddOptions {
-  readonly devices: string;
+  readonly devices?: string;
   readonly passwordFile?: string;
   readonly passwordStdin?: boolean;
 }
 
 async function add(name: string, options: AddOptions, invocation: Invocation): Promise<void> {
-  const { devices, passwordFile, passwordStdin } = options;
+  const { devices = name, passwordFile, passwordStdin } = options;
   if (passwordFile !== undefined && passwordStdin === true)
     throw new CliError("usage", "give either --password-file or --password-stdin, not both");
   const given = passwordFile === undefined ? undefined : await passwordFromFile(passwordFile);

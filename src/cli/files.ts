@@ -1,5 +1,5 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
-import { messageOf } from "../core/errors.ts";
+import { lstat, readFile, stat } from "node:fs/promises";
+import { codeOf, messageOf } from "../core/errors.ts";
 import { CliError } from "./errors.ts";
 
 /** The content of a file of at most `limit` bytes; throws `file-unreadable`. */
@@ -12,11 +12,27 @@ export async function readSmallFile(file: string, limit: number): Promise<Buffer
   }
 }
 
-/** Writes a file that names the user as its only reader unless `mode` says otherwise; throws `file-unwritable`. */
+/**
+ * Makes a file hold exactly `text`, whole or not at all, readable by the user alone unless `mode` says otherwise. Follows
+ * no link and replaces nothing but a regular file; throws `file-unwritable`.
+ */
 export async function writeText(file: string, text: string, mode = 0o600): Promise<void> {
+  // A link that somebody else put there would have its target emptied, and a device such as /dev/null would be replaced.
+  if ((await kindOf(file)) === "other")
+    throw new CliError("file-unwritable", `${file} is not a regular file; choose another name, or remove it first`);
+  const { writeFileAtomically } = await import("../device/files.ts");
   try {
-    await writeFile(file, text, { mode });
+    await writeFileAtomically(file, text, mode);
   } catch (cause) {
+    throw new CliError("file-unwritable", messageOf(cause), { cause });
+  }
+}
+
+async function kindOf(file: string): Promise<"absent" | "regular" | "other"> {
+  try {
+    return (await lstat(file)).isFile() ? "regular" : "other";
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return "absent";
     throw new CliError("file-unwritable", `${file} cannot be written: ${messageOf(cause)}`, { cause });
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duration, exactTime, printable, shortTime } from "./format.ts";
+import { brief, duration, exactTime, printable, shortTime } from "./format.ts";
 
 const spans: readonly (readonly [milliseconds: number, text: string])[] = [
   [0, "0.0 ms"],
@@ -35,4 +35,12 @@ test("ok/times are local, to the minute and to the second", () => {
 test("ok/control characters and direction overrides are replaced, other text stays", () => {
   assert.equal(printable("a\u001b[31m\u0007\u009b\u202eb\nc"), "a\ufffd[31m\ufffd\ufffd\ufffdb\ufffdc");
   assert.equal(printable("Sensör 7 – 温度"), "Sensör 7 – 温度");
+});
+
+test("ok/a long text is cut between characters, a short one stays", () => {
+  assert.equal(brief("sensor-7"), "sensor-7");
+  assert.equal(brief("x".repeat(80)), "x".repeat(80));
+  assert.equal(brief("x".repeat(90_000)), `${"x".repeat(79)}…`);
+  assert.equal(brief("\u{1f4a1}".repeat(9), 4), "\u{1f4a1}\u{1f4a1}\u{1f4a1}…");
+  assert.equal(brief("\u001b[2J", 3), "\ufffd[…");
 });

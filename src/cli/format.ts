@@ -27,6 +27,13 @@ export function printable(text: string): string {
   return text.replace(unprintable, "\u{fffd}");
 }
 
+/** Text for one line of a terminal: `printable`, and cut to `most` characters, the last of them `…` when some are missing. */
+export function brief(text: string, most = longestBrief): string {
+  // Twice as many code units hold that many characters, and a hostile text is not copied whole.
+  const characters = Array.from(text.slice(0, 2 * most + 2));
+  return printable(characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text);
+}
+
 function twoUnits(amount: number, size: number, large: string, small: string): string {
   const rest = amount % size;
   return `${Math.floor(amount / size)} ${large}${rest === 0 ? "" : ` ${rest} ${small}`}`;
@@ -35,6 +42,9 @@ function twoUnits(amount: number, size: number, large: string, small: string): s
 function twoDigits(value: number): string {
   return String(value).padStart(2, "0");
 }
+
+/** Longer than any name, identifier or fingerprint that the service gives or admits. */
+const longestBrief = 80;
 
 // C0 and C1 controls begin escape sequences, and line separators and bidirectional controls let a text pose as another.
 const unprintable = /[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;

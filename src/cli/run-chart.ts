@@ -1,7 +1,7 @@
 import type { FrameEvent, Run, RunEvent } from "../knowledge/run.ts";
 import type { Role } from "../knowledge/vocabulary.ts";
 import type { Contradiction } from "./answers.ts";
-import { duration, exactTime, printable } from "./format.ts";
+import { brief, duration, exactTime, printable } from "./format.ts";
 import { knowledgeTable, operationsTable } from "./run-knowledge.ts";
 
 export interface ChartOptions {
@@ -32,7 +32,7 @@ function header(run: Run, label: string): string {
   const took = ended === undefined ? "not ended" : `took ${duration(ended - started)}`;
   const others = recordedBy.length > 1 ? "" : "; what the other end knew is inferred";
   const lines = [
-    ["device", label],
+    ["device", brief(label)],
     ["variant", run.variant],
     [outcome === "granted" ? "rule" : "reason", reason],
     ["link", run.link],

@@ -1,6 +1,10 @@
 import { HatcheryError } from "../core/errors.ts";
 
-export type DeviceErrorCode = "credential-unreadable" | "credential-mismatch" | "storage-failed";
+export type DeviceErrorCode =
+  | "credential-unreadable"
+  | "credential-mismatch"
+  | "storage-failed"
+  | "storage-open-to-others";
 
 /** The device's files are not what they must be; the sentence names the file and says what to do. */
 export class DeviceError extends HatcheryError<DeviceErrorCode> {

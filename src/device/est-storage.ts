@@ -1,23 +1,26 @@
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { equal } from "../core/bytes.ts";
 import { privateKeyFromPem, privateKeyToPem } from "../crypto/keys.ts";
 import { encodePem } from "../encoding/pem.ts";
 import type { EstDeviceStorage } from "../protocols/est/index.ts";
 import type { DeviceKey } from "../protocols/ports.ts";
-import { FileSets, readFileIfThere, writeFileAtomically } from "./files.ts";
+import { FileSets, makeOwnDirectory, readFileIfThere, writeFileAtomically } from "./files.ts";
 import { keyKindOf } from "./identity.ts";
 import { deviceKey, privateKeyOf } from "./keys.ts";
+import { requireOwnPath } from "./ownership.ts";
 
 /**
  * Keeps a device's EST credential under `directory`: `current/key.pem`, `cert.pem`, `chain.pem` and `ca.pem` change
- * together; `pending-key.pem` is the key of an enrolment that has not ended. Every file has mode 0600.
+ * together; `pending-key.pem` is the key of an enrolment that has not ended. Every file has mode 0600. Refuses a directory
+ * that other users own or may write: they could put a key there that they know. Throws DeviceError.
  */
 export function estStorage(directory: string): EstDeviceStorage {
   const sets = new FileSets(directory);
   const pendingPath = join(directory, "pending-key.pem");
   return {
     async pendingKey() {
+      await requireOwnPath(directory);
       const pem = await readFileIfThere(pendingPath);
       if (pem === undefined) return undefined;
       const key = keyOf(pem.toString("utf8"));
@@ -30,11 +33,10 @@ export function estStorage(directory: string): EstDeviceStorage {
       return key;
     },
     async savePendingKey(key) {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeOwnDirectory(directory);
       await writeFileAtomically(pendingPath, privateKeyToPem(privateKeyOf(key)));
     },
     async saveCredential({ key, certificate, chain, authorities }) {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
       const pem = (certificates: readonly Uint8Array[]) =>
         certificates.map((der) => encodePem("CERTIFICATE", der)).join("");
       await sets.replace({

@@ -1,28 +1,54 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { messageOf } from "../core/errors.ts";
+import { codeOf, messageOf } from "../core/errors.ts";
 import { DeviceError } from "./errors.ts";
+import { requireOwn, requireOwnPath } from "./ownership.ts";
 
 /**
- * Makes `path` hold exactly `bytes`, mode 0600: a reader, or a machine that lost its power, sees the old file or the new
- * one, never a part. Resolves when the change is on the disk.
+ * Makes `path` hold exactly `bytes`, mode 0600 unless `mode` says otherwise: a reader, or a machine that lost its power,
+ * sees the old file or the new one, never a part. Follows no link, but replaces it. Resolves when the change is on the disk;
+ * throws `storage-failed`.
  */
-export async function writeFileAtomically(path: string, bytes: Uint8Array | string): Promise<void> {
+export async function writeFileAtomically(path: string, bytes: Uint8Array | string, mode = 0o600): Promise<void> {
   const draft = `${path}.new`;
-  await rm(draft, { force: true });
-  await writeDurably(draft, bytes);
-  await rename(draft, path);
-  await syncDirectory(dirname(path));
+  try {
+    await rm(draft, { force: true });
+    await writeDurably(draft, bytes, mode);
+    await rename(draft, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    throw new DeviceError("storage-failed", `${path} cannot be written: ${messageOf(error)}`, { cause: error });
+  }
 }
 
-/** The content of a file, or undefined when there is none. */
+/**
+ * The content of a file, or undefined when there is none. Throws `storage-open-to-others` when somebody else could have
+ * written it, else `storage-failed`.
+ */
 export async function readFileIfThere(path: string): Promise<Buffer | undefined> {
+  let file: FileHandle | undefined;
   try {
-    return await readFile(path);
+    file = await open(path, "r");
+    // Of the open file, so that what was checked is what is read.
+    requireOwn(path, await file.stat());
+    return await file.readFile();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (codeOf(error) === "ENOENT") return undefined;
+    if (error instanceof DeviceError) throw error;
     throw new DeviceError("storage-failed", `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  } finally {
+    await file?.close();
   }
+}
+
+/** Makes a directory of mode 0700 unless it is there, which then has to be this user's own, as in `requireOwnPath`. */
+export async function makeOwnDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new DeviceError("storage-failed", `${path} cannot be made: ${messageOf(error)}`, { cause: error });
+  }
+  await requireOwnPath(path);
 }
 
 /**
@@ -36,17 +62,38 @@ export class FileSets {
     this.#directory = directory;
   }
 
-  /** Writes a new set, makes it current and removes the sets before the previous one. Every file has mode 0600. */
+  /**
+   * Writes a new set, makes it current and removes the sets before the previous one. Every file has mode 0600. Throws
+   * `storage-open-to-others` or `storage-failed`, and what was current is so still.
+   */
   async replace(files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
     const sets = join(this.#directory, "sets");
-    await mkdir(sets, { recursive: true, mode: 0o700 });
+    await makeOwnDirectory(this.#directory);
+    await makeOwnDirectory(sets);
+    try {
+      await this.#replaceIn(sets, files);
+    } catch (error) {
+      const sentence = `${this.#directory} cannot be written: ${messageOf(error)}`;
+      throw new DeviceError("storage-failed", sentence, { cause: error });
+    }
+  }
+
+  /** A file of the current set, or undefined when there is no set yet. Throws as `readFileIfThere` does. */
+  async read(name: string): Promise<Buffer | undefined> {
+    const current = join(this.#directory, "current");
+    await requireOwnPath(this.#directory);
+    await requireOwnPath(current);
+    return readFileIfThere(join(current, name));
+  }
+
+  async #replaceIn(sets: string, files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
     const numbers = (await readdir(sets))
       .flatMap((name) => (/^\d{1,9}$/.test(name) ? [Number(name)] : []))
       .sort((a, b) => a - b);
     const number = (numbers.at(-1) ?? 0) + 1;
     const set = join(sets, String(number));
     await mkdir(set, { mode: 0o700 });
-    for (const [name, content] of Object.entries(files)) await writeDurably(join(set, name), content);
+    for (const [name, content] of Object.entries(files)) await writeDurably(join(set, name), content, 0o600);
     await syncDirectory(set);
     await syncDirectory(sets);
     const link = join(this.#directory, "current");
@@ -57,28 +104,15 @@ export class FileSets {
     // The set before stays for a reader that followed the link a moment ago.
     for (const old of numbers.slice(0, -1)) await rm(join(sets, String(old)), { recursive: true, force: true });
   }
-
-  /** A file of the current set, or undefined when there is no set yet. */
-  async read(name: string): Promise<Buffer | undefined> {
-    return readFileIfThere(join(this.#directory, "current", name));
-  }
-
-  /** Path of the current set, for people. */
-  get path(): string {
-    return join(this.#directory, "current");
-  }
 }
 
-async function writeDurably(path: string, bytes: Uint8Array | string): Promise<void> {
-  let file: FileHandle | undefined;
+async function writeDurably(path: string, bytes: Uint8Array | string, mode: number): Promise<void> {
+  const file = await open(path, "wx", mode);
   try {
-    file = await open(path, "wx", 0o600);
     await file.writeFile(bytes);
     await file.sync();
-  } catch (error) {
-    throw new DeviceError("storage-failed", `${path} cannot be written: ${messageOf(error)}`, { cause: error });
   } finally {
-    await file?.close();
+    await file.close();
   }
 }
 

@@ -9,7 +9,7 @@ import { encodeName } from "../pki/name.ts";
 import { attributeTypes } from "../pki/oids.ts";
 import type { ClientIdentity, KeyKind } from "../protocols/ports.ts";
 import { DeviceError } from "./errors.ts";
-import { readFileIfThere } from "./files.ts";
+import { FileSets } from "./files.ts";
 import { deviceKey } from "./keys.ts";
 
 /** A certificate chain and its key from PEM files; throws `credential-unreadable` or `credential-mismatch`. */
@@ -17,11 +17,12 @@ export async function loadIdentity(certificateFile: string, keyFile: string): Pr
   return identityOf(await textOfFile(certificateFile), certificateFile, await textOfFile(keyFile), keyFile);
 }
 
-/** The credential that was installed last under `directory`; undefined when there is none. */
+/** The credential that was installed last under `directory`; undefined when there is none. Throws DeviceError. */
 export async function currentIdentity(directory: string): Promise<ClientIdentity | undefined> {
   const chainFile = join(directory, "current", "chain.pem");
   const keyFile = join(directory, "current", "key.pem");
-  const [chain, key] = [await readFileIfThere(chainFile), await readFileIfThere(keyFile)];
+  const sets = new FileSets(directory);
+  const [chain, key] = [await sets.read("chain.pem"), await sets.read("key.pem")];
   if (chain === undefined || key === undefined) return undefined;
   return identityOf(chain.toString("utf8"), chainFile, key.toString("utf8"), keyFile);
 }

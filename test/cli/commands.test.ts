@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { mergedRun } from "../../src/cli/run.test-support.ts";
@@ -85,7 +85,10 @@ describe("the command line", { concurrency: 4 }, () => {
       [`GET ${tenant}/devices/sensor%2F7%20%3F`]: {
         ...device,
         name: "evil\u001b[2J",
-        identities: [{ kind: "serial", value: "SN-7", provenBy: "idevid" }],
+        identities: [
+          { kind: "serial", value: "SN-7", provenBy: "idevid", issuer: "acme" },
+          { kind: "key", value: "ab".repeat(32), provenBy: "idevid" },
+        ],
         certificates: [],
         runs: [summary],
       },
@@ -94,7 +97,7 @@ describe("the command line", { concurrency: 4 }, () => {
       assert.ok(!output.includes("\u001b"));
       assert.match(
         output,
-        /^evil\ufffd\[2J +operational\nid +d1\nknown since +2026-03-01 14:05\n\nidentity +value +proven by\nserial +SN-7 +idevid\n\nrun/,
+        /^evil\ufffd\[2J +operational\nid +d1\nknown since +2026-03-01 14:05\n\nidentity +value +proven by +issuer\nserial +SN-7 +idevid +acme\nkey +(ab){32} +idevid +-\n\nrun/,
       );
     },
   });
@@ -110,6 +113,12 @@ describe("the command line", { concurrency: 4 }, () => {
   command("ok/claim", ["claim", "SN-7"], {
     answers: { [`POST ${tenant}/claims`]: { ...device, name: "SN-7", lifecycle: "claimed" } },
     sent: { label: "SN-7" },
+    output: "claimed SN-7 (device d1, claimed)\n",
+  });
+
+  command("ok/claim of a device that its manufacturer has to vouch for", ["claim", "SN-7", "--issuer", "acme"], {
+    answers: { [`POST ${tenant}/claims`]: { ...device, name: "SN-7", lifecycle: "claimed" } },
+    sent: { label: "SN-7", issuer: "acme" },
     output: "claimed SN-7 (device d1, claimed)\n",
   });
 
@@ -140,10 +149,32 @@ describe("the command line", { concurrency: 4 }, () => {
     output: "denied sensor-9 (request 9f0c42d1a7b3, run 77e0f4935d1c20ab)\n",
   });
 
+  command("ok/deny all", ["deny", "--all"], {
+    answers: { [`POST ${tenant}/approvals`]: { denied: 10_000 } },
+    sent: { state: "denied", all: true },
+    output: "denied 10000 requests\n",
+  });
+
+  for (const argv of [["deny"], ["deny", "9f0c42d1a7b3", "--all"]])
+    command(`fail/${argv.join(" ")}`, argv, {
+      code: 2,
+      output: "",
+      errors: "error: give either the id of one request or --all\n",
+    });
+
+  command("ok/approve shows no more of a name than fits into a line", ["approve"], {
+    answers: {
+      [`GET ${tenant}/approvals?limit=100`]: {
+        items: [{ ...approval, evidence: { ...approval.evidence, name: "x".repeat(90_000) } }],
+      },
+    },
+    output: /^[^\n]{1,240}\n[^\n]{1,240}\n$/,
+  });
+
   command("fail/approve what was decided already", ["approve", "9f0c42d1a7b3"], {
-    answers: { [`POST ${tenant}/approvals/9f0c42d1a7b3`]: refusal(409, "conflict", "9f0c42d1a7b3 was denied already") },
+    answers: { [`POST ${tenant}/approvals/9f0c42d1a7b3`]: refusal(409, "conflict", "9f0c42d1a7b3 is denied already") },
     code: 1,
-    errors: "error: 9f0c42d1a7b3 was denied already\n",
+    errors: "error: 9f0c42d1a7b3 is denied already\n",
   });
 
   command("ok/rule add", ["rule", "add", "wait", "--credential", "anonymous", "--serial", "SN-*"], {
@@ -218,6 +249,27 @@ describe("the command line", { concurrency: 4 }, () => {
     });
   });
 
+  test("ok/ca export replaces a file, and all may read it", async () => {
+    await withService({ [`GET ${tenant}/ca`]: { root: certificate, issuing: "another" } }, async (service) => {
+      const file = await fileIn(service, "anchor.pem", "an older and longer certificate ".repeat(100));
+      assert.equal((await service.run(["ca", "export", "--out", file])).code, 0);
+      assert.equal(await readFile(file, "utf8"), certificate);
+      assert.equal((await stat(file)).mode & 0o777, 0o644);
+    });
+  });
+
+  test("fail/ca export through a link: its target stays", async () => {
+    await withService({ [`GET ${tenant}/ca`]: { root: certificate, issuing: "another" } }, async (service) => {
+      const target = await fileIn(service, "precious", "precious");
+      const file = join(service.data, "anchor.pem");
+      await symlink(target, file);
+      const { code, errors } = await service.run(["ca", "export", "--out", file]);
+      const sentence = `error: ${file} is not a regular file; choose another name, or remove it first\n`;
+      assert.deepEqual([code, errors], [1, sentence]);
+      assert.equal(await readFile(target, "utf8"), "precious");
+    });
+  });
+
   command("fail/ca export to where nothing can be written", ["ca", "export", "--out", "/nonexistent/anchor.pem"], {
     answers: { [`GET ${tenant}/ca`]: { root: certificate, issuing: "another" } },
     code: 1,
@@ -239,8 +291,8 @@ describe("the command line", { concurrency: 4 }, () => {
       const file = await fileIn(service, "password", "correct horse\r\nsecond line\n");
       const { code, output } = await service.run(["est", "user", "add", "line-3", "--password-file", file, "--json"]);
       assert.equal(code, 0);
-      assert.deepEqual(JSON.parse(output), { name: "line-3", devices: "*" });
-      assert.deepEqual(service.requests[0]?.body, { password: "correct horse", devices: "*" });
+      assert.deepEqual(JSON.parse(output), { name: "line-3", devices: "line-3" });
+      assert.deepEqual(service.requests[0]?.body, { password: "correct horse", devices: "line-3" });
     });
   });
 
@@ -250,10 +302,17 @@ describe("the command line", { concurrency: 4 }, () => {
     {
       answers: { [`PUT ${tenant}/est-users/line-3`]: { name: "line-3" } },
       options: { input: "battery staple" },
-      sent: { password: "battery staple", devices: "*" },
-      output: "the EST user line-3 may enrol any device\n",
+      sent: { password: "battery staple", devices: "line-3" },
+      output: "the EST user line-3 may enrol devices named line-3\n",
     },
   );
+
+  command("ok/est user add for any device", ["est", "user", "add", "line-3", "--devices", "*", "--password-stdin"], {
+    answers: { [`PUT ${tenant}/est-users/line-3`]: { name: "line-3" } },
+    options: { input: "battery staple" },
+    sent: { password: "battery staple", devices: "*" },
+    output: "the EST user line-3 may enrol any device\n",
+  });
 
   command("fail/est user add with an empty password", ["est", "user", "add", "line-3", "--password-stdin"], {
     code: 1,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdir, rename } from "node:fs/promises";
+import { chmod, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { estStorage, newDeviceKey } from "../../src/device/index.ts";
 import { fakeService, fileIn, hatchery, type RunOptions } from "./fake-service.ts";
 
 // How the command line ends when it is used wrongly, when no service runs, and when the service is a strange one.
@@ -74,6 +75,40 @@ describe("exit codes", { concurrency: 4 }, () => {
       [code, errors],
       [1, "error: /nonexistent/out holds no certificate to renew; get one first, without --renew\n"],
     );
+  });
+
+  test("fail/2 for another kind of key than the one that is kept", async () => {
+    const service = await fakeService();
+    try {
+      const ca = await fileIn(service, "ca.pem", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n");
+      const out = join(service.data, "out");
+      await estStorage(out).savePendingKey(newDeviceKey("P-256"));
+      const argv = ["device", "est", "--url", "https://127.0.0.1:1", "--ca", ca, "--out", out, "--name", "x"];
+      const { code, errors } = await hatchery([...argv, "--key-kind", "P-384"]);
+      assert.equal(code, 2);
+      assert.match(errors, /^error: .*pending-key\.pem is the P-256 key of an enrolment .* leave --key-kind out/);
+      // The kind of the kept key, and none: both go on, and find nobody at the server's port.
+      for (const more of [["--key-kind", "P-256"], []]) {
+        const outcome = await hatchery([...argv, ...more]);
+        assert.equal(outcome.code, 1);
+        assert.doesNotMatch(outcome.errors, /pending-key/);
+      }
+    } finally {
+      await service.close();
+    }
+  });
+
+  test("fail/1 for a directory that other users may write", async () => {
+    const service = await fakeService();
+    try {
+      const out = join(service.data, "out");
+      await mkdir(out);
+      await chmod(out, 0o777);
+      const { code, output } = await hatchery([...est(["--renew", "--json"]), "--out", out]);
+      assert.deepEqual([code, JSON.parse(output).error.code], [1, "storage-open-to-others"]);
+    } finally {
+      await service.close();
+    }
   });
 
   test("fail/2 for a user without a password, and its name is no password", async () => {
