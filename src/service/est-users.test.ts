@@ -92,8 +92,8 @@ for (const [name, guesserOf, other] of [
 test("ok/password: an honest login waits for one turn of who guesses, not for all his guesses", async () => {
   const { credentials } = await house();
   let guessed = 0;
-  const guesses = Array.from({ length: 12 }, async (_, guess) => {
-    await credentials.verifyPassword(`invented-${guess}`, "wrong", "192.0.2.1");
+  const guesses = Array.from({ length: 9 }, async () => {
+    await credentials.verifyPassword("lamp", "wrong", "192.0.2.1");
     guessed += 1;
   });
   assert.deepEqual(await credentials.verifyPassword("lamp", "correct horse", "192.0.2.2"), { devices: "lamp-*" });
