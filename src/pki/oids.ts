@@ -26,6 +26,7 @@ export const extensionTypes = {
   keyUsage: "2.5.29.15",
   subjectAltName: "2.5.29.17",
   basicConstraints: "2.5.29.19",
+  nameConstraints: "2.5.29.30",
   authorityKeyIdentifier: "2.5.29.35",
   extKeyUsage: "2.5.29.37",
 } as const;

@@ -227,13 +227,23 @@ test("ok/pathLenConstraint counts the CAs below, self-issued ones apart", async 
 });
 
 test("fail/critical extensions that are not processed", async () => {
-  const nameConstraints = { type: "2.5.29.30", critical: true, value: der.sequence([]) };
-  const changes = { extensions: [nameConstraints] };
+  const policyConstraints = { type: "2.5.29.36", critical: true, value: der.sequence([]) };
+  const changes = { extensions: [policyConstraints] };
   refuses("critical-extension", { chain: [await endEntity(root, device, changes)] });
   refuses("critical-extension", { chain: [leaf, await ca(middle, low, changes), middleCertificate] });
   refuses("critical-extension", { anchors: [await ca(root, root, changes)] });
-  const harmless = { extensions: [{ ...nameConstraints, type: "1.3.6.1.4.1.32473.9", critical: false }] };
+  const harmless = { extensions: [{ ...policyConstraints, type: "1.3.6.1.4.1.32473.9", critical: false }] };
   assert.ok(validatePath({ ...input, chain: [await endEntity(root, device, harmless)] }));
+});
+
+test("fail/name constraints, critical or not", async () => {
+  for (const critical of [true, false]) {
+    const nameConstraints = { type: extensionTypes.nameConstraints, critical, value: der.sequence([]) };
+    const changes = { extensions: [nameConstraints] };
+    refuses("critical-extension", { chain: [await endEntity(root, device, changes)] });
+    refuses("critical-extension", { chain: [leaf, await ca(middle, low, changes), middleCertificate] });
+    refuses("critical-extension", { anchors: [await ca(root, root, changes)] });
+  }
 });
 
 test("ok/purposes by keyUsage and extKeyUsage", async () => {

@@ -42,7 +42,7 @@ export interface ValidPath {
 /**
  * Finds a path to an anchor and checks it (RFC 5280 6.1): signatures, dates, basicConstraints, keyUsage, extKeyUsage,
  * pathLenConstraint and critical extensions, of the anchor as well. Throws PathError, for the path that came furthest. It
- * does not check revocation, host names, or the first certificate's own key, and it refuses critical name constraints and
+ * does not check revocation, host names, or the first certificate's own key, and it refuses name constraints and critical
  * policies instead of processing them. An anchor never vouches for itself: it has to issue something.
  */
 export function validatePath({ chain, anchors, at, purpose }: PathInput): ValidPath {
@@ -162,9 +162,13 @@ function checkDates(certificate: Certificate, at: number | undefined): void {
 }
 
 function checkCriticalExtensions(certificate: Certificate): void {
-  for (const { type, critical } of certificate.extensions)
+  for (const { type, critical } of certificate.extensions) {
+    // RFC 5280 4.2.1.10 makes them critical. Passing over those that are not would let a CA name whom it may not.
+    if (type === extensionTypes.nameConstraints)
+      throw refusal("critical-extension", certificate, "has name constraints, which are not processed");
     if (critical && !processed.has(type))
       throw refusal("critical-extension", certificate, `has the critical extension ${type}, which is not processed`);
+  }
 }
 
 function checkKeyUsage(certificate: Certificate, usage: KeyUsage): void {
