@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { utf8 } from "../core/bytes.ts";
 import { generateKey, type SynchronousSigner, signerOf } from "../crypto/keys.ts";
 import * as der from "../encoding/der-writer.ts";
 import { type Certificate, parseCertificate } from "./certificate.ts";
@@ -280,6 +281,14 @@ test("fail/malformed extensions", async () => {
   refuses("malformed-extension", {
     chain: [leaf, await ca(middle, low, { extensions: malformed }), middleCertificate],
   });
+});
+
+test("fail/a malformed subjectAltName, critical or not", async () => {
+  for (const critical of [true, false]) {
+    const malformed = [{ type: extensionTypes.subjectAltName, critical, value: utf8("device.example") }];
+    refuses("malformed-extension", { chain: [await endEntity(root, device, { extensions: malformed })] });
+    refuses("malformed-extension", { anchors: [await ca(root, root, { extensions: malformed })] });
+  }
 });
 
 test("fail/searches without end", async () => {

@@ -12,6 +12,7 @@ import {
   extKeyUsageOf,
   type KeyUsage,
   keyUsageOf,
+  subjectAltNameOf,
   subjectKeyIdentifierOf,
 } from "./standard-extensions.ts";
 
@@ -129,7 +130,7 @@ function checkLeaf(leaf: Certificate, search: Search): void {
     return;
   }
   checkDates(leaf, search.at);
-  checkCriticalExtensions(leaf);
+  checkExtensions(leaf);
   // RFC 5246 7.4.2, RFC 8446 4.4.2.2, IEEE 802.1AR 8.10: the key signs.
   checkKeyUsage(leaf, "digitalSignature");
   checkExtKeyUsage(leaf, search.purpose);
@@ -143,7 +144,7 @@ function checkIntermediate(issuer: Certificate, search: Search, path: Path): voi
 
 function checkAuthority(issuer: Certificate, search: Search, path?: Path): void {
   checkDates(issuer, search.at);
-  checkCriticalExtensions(issuer);
+  checkExtensions(issuer);
   // RFC 5280 6.1.4 (k) to (n).
   const constraints = basicConstraintsOf(issuer.extensions);
   if (constraints?.cA !== true) throw refusal("not-a-ca", issuer, "is not the certificate of a CA");
@@ -161,7 +162,7 @@ function checkDates(certificate: Certificate, at: number | undefined): void {
   if (at >= notAfter + 1000) throw refusal("expired", certificate, "has expired", { notAfter, at });
 }
 
-function checkCriticalExtensions(certificate: Certificate): void {
+function checkExtensions(certificate: Certificate): void {
   for (const { type, critical } of certificate.extensions) {
     // RFC 5280 4.2.1.10 makes them critical. Passing over those that are not would let a CA name whom it may not.
     if (type === extensionTypes.nameConstraints)
@@ -169,6 +170,8 @@ function checkCriticalExtensions(certificate: Certificate): void {
     if (critical && !processed.has(type))
       throw refusal("critical-extension", certificate, `has the critical extension ${type}, which is not processed`);
   }
+  // RFC 5280 4.2: an extension whose content cannot be processed is not processed. Which names it holds is the caller's.
+  subjectAltNameOf(certificate.extensions);
 }
 
 function checkKeyUsage(certificate: Certificate, usage: KeyUsage): void {
