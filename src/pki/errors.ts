@@ -21,7 +21,7 @@ export type PathErrorCode =
   | "no-path" // no anchor vouches for it, or the certificates between are missing
   | "bad-signature"
   | "unsupported-algorithm" // of a signature on the path, SHA-1 included
-  | "unsupported-key" // of an issuer on the path: weak, of another type, or malformed
+  | "unsupported-key" // of a certificate on the path: weak, of another type, or malformed
   | "expired"
   | "not-yet-valid"
   | "not-a-ca"

@@ -186,7 +186,7 @@ test("fail/signatures", async () => {
   refuses("bad-signature", { chain: [leaf, forged, middleCertificate] });
 });
 
-test("fail/signature algorithms and keys of issuers", async () => {
+test("fail/signature algorithms and keys", async () => {
   const sha1 = der.sequence([der.objectIdentifier("1.2.840.113549.1.1.5"), der.nullValue()]);
   const signer = { ...root.signer, algorithm: sha1 };
   refuses("unsupported-algorithm", { chain: [await endEntity({ ...root, signer }, device)] });
@@ -199,6 +199,9 @@ test("fail/signature algorithms and keys of issuers", async () => {
     chain: [await endEntity(root, device)],
     anchors: [await ca(root, root, { publicKey: weak })],
   });
+  for (const purpose of ["tls-client", "tls-server", "idevid"] as const)
+    refuses("unsupported-key", { chain: [await endEntity(root, device, { publicKey: weak })], purpose });
+  refuses("unsupported-key", { chain: [await ca(root, middle, { publicKey: weak })], purpose: "authority" });
 });
 
 test("fail/issuers that are no CA", async () => {
