@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { concat, fromHex } from "../../src/core/bytes.ts";
+import { concat, fromHex, hex } from "../../src/core/bytes.ts";
 import type { SignatureAlgorithm } from "../../src/crypto/algorithms.ts";
 import { CryptoError, type CryptoErrorCode } from "../../src/crypto/errors.ts";
 import { equalSecret, hmacSha256 } from "../../src/crypto/mac.ts";
@@ -57,7 +57,7 @@ export function sideBySide(algorithm: SignatureAlgorithm, octets: number): Judge
     const sig = field(vector, "sig");
     if (sig.length !== 2 * octets) return "not-expressible";
     const integers = [sig.subarray(0, octets), sig.subarray(octets)].map(der.unsignedInteger);
-    return judge({ ...vector, sig: Buffer.from(der.sequence(integers)).toString("hex") }, group);
+    return judge({ ...vector, sig: hex(der.sequence(integers)) }, group);
   };
 }
 
