@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Randomness } from "../core/randomness.ts";
 import type { Write } from "../core/write.ts";
 import type { Admission, Decision, Evidence } from "../protocols/ports.ts";
-import type { Approval, Device } from "../store/records.ts";
+import type { Device } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { ServiceError } from "./errors.ts";
 import { admitted, findKnown } from "./known-device.ts";
