@@ -1,0 +1,126 @@
+import type { Outcome, Profile } from "./x509-limbo.ts";
+
+/**
+ * Where we deviate from x509-limbo, and why: the only list. docs/decisions/0006-path-validation-and-x509-limbo.md explains
+ * each reason.
+ */
+export interface Deviations {
+  readonly reason: string;
+  /** What we say; x509-limbo says the other. */
+  readonly outcome: Outcome["kind"];
+  readonly profiles: readonly Profile[];
+  readonly cases: readonly string[];
+}
+
+const endEntities = ["tls", "idevid"] as const;
+
+export const deviations: readonly Deviations[] = [
+  {
+    reason: "revocation",
+    outcome: "accepted",
+    profiles: endEntities,
+    cases: ["crl::revoked-certificate-with-crl", "crl::crlnumber-missing", "crl::issuer-missing-crlsign"],
+  },
+  {
+    reason: "host-name",
+    outcome: "accepted",
+    profiles: endEntities,
+    cases: [
+      "rfc5280::san::ip-in-dns",
+      "webpki::san::mismatch-subdomain-san",
+      "webpki::san::mismatch-subdomain-apex-san",
+      "webpki::san::wildcard-embedded-leftmost-san",
+      "webpki::san::wildcard-not-in-leftmost-san",
+      "webpki::san::wildcard-embedded-ulabel-san",
+      "webpki::san::san-wildcard-only",
+    ],
+  },
+  {
+    reason: "host-name",
+    outcome: "accepted",
+    profiles: ["authority"],
+    cases: ["rfc5280::ca-as-leaf-wrong-san"],
+  },
+  {
+    reason: "depth-of-the-caller",
+    outcome: "accepted",
+    profiles: endEntities,
+    cases: ["pathlen::max-chain-depth-1-exhausted"],
+  },
+  {
+    reason: "rule-for-issuers",
+    outcome: "accepted",
+    profiles: endEntities,
+    cases: [
+      "rfc5280::aki::leaf-missing-aki",
+      "rfc5280::aki::cross-signed-root-missing-aki",
+      "rfc5280::ski::intermediate-missing-ski",
+      "rfc5280::san::noncritical-with-empty-subject",
+      "rfc5280::ca-empty-subject",
+      "rfc5280::root-non-critical-basic-constraints",
+      "rfc5280::leaf-ku-keycertsign",
+    ],
+  },
+  {
+    reason: "rule-of-the-web",
+    outcome: "accepted",
+    profiles: endEntities,
+    cases: [
+      "webpki::aki::root-with-aki-missing-keyidentifier",
+      "webpki::aki::root-with-aki-authoritycertissuer",
+      "webpki::aki::root-with-aki-all-fields",
+      "webpki::aki::root-with-aki-ski-mismatch",
+      "webpki::cn::ipv4-leading-zeros-mismatch",
+      "webpki::cn::ipv6-uppercase-mismatch",
+      "webpki::cn::ipv6-non-rfc5952-mismatch",
+      "webpki::cn::punycode-not-in-san",
+      "webpki::cn::not-in-san",
+      "webpki::cn::case-mismatch",
+      "webpki::eku::ee-critical-eku",
+      "webpki::eku::ee-without-eku",
+      "webpki::san::public-suffix-wildcard-san",
+      "webpki::san::public-suffix-multi-label-wildcard-san",
+      "webpki::san::san-critical-with-nonempty-subject",
+      "webpki::forbidden-rsa-not-divisible-by-8-in-root",
+      "webpki::forbidden-rsa-key-not-divisible-by-8-in-leaf",
+      "webpki::ee-basicconstraints-ca",
+    ],
+  },
+  {
+    reason: "rule-of-the-web",
+    outcome: "accepted",
+    profiles: ["authority"],
+    cases: ["webpki::ca-as-leaf"],
+  },
+  {
+    reason: "purposes-of-the-manufacturer",
+    outcome: "accepted",
+    profiles: ["idevid"],
+    cases: ["rfc5280::eku::ee-wrong-eku"],
+  },
+  {
+    reason: "name-constraints",
+    outcome: "refused",
+    profiles: endEntities,
+    cases: [
+      "rfc5280::nc::permitted-dns-match-more",
+      "rfc5280::nc::permitted-ipv4-match",
+      "rfc5280::nc::permitted-dn-match",
+      "rfc5280::nc::permitted-self-issued",
+      "rfc5280::nc::excluded-different-constraint-type",
+      "rfc5280::nc::nc-forbids-alternate-chain-ica",
+      "rfc5280::nc::nc-permits-email-exact",
+      "rfc5280::nc::nc-permits-email-domain",
+      "rfc5280::nc::nc-permits-email-literal-double-asterisk",
+      "rfc5280::nc::nc-permits-email-literal-mid-asterisk",
+      "webpki::nc::permitted-dns-match-noncritical",
+      "webpki::nc::nc-permits-dns-san-pattern",
+    ],
+  },
+  {
+    reason: "key-that-may-not-sign",
+    outcome: "refused",
+    profiles: endEntities,
+    cases: ["pathlen::validation-ignores-pathlen-in-leaf"],
+  },
+];
