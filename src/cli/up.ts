@@ -8,7 +8,7 @@ import { example, type Invocation, invocationOf, port } from "./options.ts";
 import { notice, print, printJson } from "./output.ts";
 import { runChart } from "./runs.ts";
 
-/** `hatchery up`: the whole service in this process, until a signal ends it. */
+/** `hatchery up`: the whole service in this process, until a signal ends it or it can keep nothing any more. */
 export function addUp(program: Command): void {
   program
     .command("up")
@@ -53,7 +53,8 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
   try {
     const shown = options.demo === true ? await Promise.race([demo(system, invocation), aborted(stop)]) : undefined;
     if (!stop.aborted) announce(system, shown, invocation);
-    await aborted(stop);
+    const failure = await Promise.race([aborted(stop), system.failed]);
+    if (failure !== undefined) throw failure;
   } finally {
     await system.close();
   }

@@ -1,39 +1,65 @@
-import type { Logger } from "pino";
 import type { Clock } from "../core/clock.ts";
+import { waitingLifetime } from "../protocols/est/index.ts";
 import type { Store } from "../store/store.ts";
 
-/** Removes what nobody needs any more, a little at a time: expired sessions, old runs, the oldest of too many refusals. */
-export function startHousekeeping(
-  store: Store,
-  tenants: readonly string[],
-  clock: Clock,
-  log: Logger,
-): { readonly stop: () => void } {
+export interface HousekeepingOptions {
+  readonly store: Store;
+  readonly tenants: readonly string[];
+  readonly clock: Clock;
+  /** Told of a pass that failed; the next one tries again. Must not throw. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Runs `cleanUp` every ten seconds until it is stopped. */
+export function startHousekeeping(options: HousekeepingOptions): { readonly stop: () => void } {
   const stopped = new AbortController();
+  const { signal } = stopped;
   const loop = async () => {
-    for (;;) {
-      await clock.sleep(interval, stopped.signal);
-      const now = clock.now();
+    while (!signal.aborted) {
       try {
-        await store.commit([
-          store.sessions.removeExpired(now),
-          ...tenants.flatMap((tenant) => [
-            store.runs.removeEndedBefore(tenant, now - runRetention),
-            store.runs.trimRefused(tenant, refusedRuns),
-          ]),
-        ]);
+        await options.clock.sleep(interval, signal);
+        await cleanUp(options, signal);
       } catch (error) {
-        log.error({ err: error }, "housekeeping failed; it is tried again");
+        if (!signal.aborted) options.onError(error);
       }
     }
   };
-  loop().catch((error: unknown) => {
-    if (!stopped.signal.aborted) log.error({ err: error }, "housekeeping ended");
-  });
+  void loop();
   return { stop: () => stopped.abort() };
 }
 
+/**
+ * Ends what has waited for a decision too long, and removes what nobody needs any more: expired sessions, old runs and
+ * approvals, the oldest of too many refusals. A little at a time with pauses, so that no request waits long; what a pass
+ * leaves is for the next one. Throws what the store throws, and the signal's reason.
+ */
+export async function cleanUp(
+  { store, tenants, clock }: Omit<HousekeepingOptions, "onError">,
+  signal?: AbortSignal,
+): Promise<void> {
+  const now = clock.now();
+  const changes = [
+    store.sessions.removeExpired(now),
+    ...tenants.flatMap((tenant) => [
+      store.approvals.expire(tenant, now - waitingLifetime),
+      store.runs.endWaiting(tenant, now - waitingLifetime - longestAssociation, now, "expired"),
+      store.approvals.removeEndedBefore(tenant, now - retention),
+      store.runs.removeEndedBefore(tenant, now - retention),
+      store.runs.trimRefused(tenant, refusedRuns),
+    ]),
+  ];
+  for (const change of changes)
+    for (let round = 0; round < mostRounds && (await store.cleanUp(change)) > 0; round += 1)
+      await clock.sleep(pause, signal);
+}
+
 const interval = 10_000;
-const runRetention = 400 * 24 * 3600 * 1000;
+/** Longer than one round takes, so that requests have the thread most of the time. */
+const pause = 20;
+/** Of 1,000 records each: ten times what strangers can cause in one interval, and over in a few seconds. */
+const mostRounds = 60;
+const retention = 400 * 24 * 3600 * 1000;
 /** Anybody can cause a refusal: the newest are kept to be explained. */
 const refusedRuns = 10_000;
+/** A run starts with its association, which can be this much older than the session that waits. */
+const longestAssociation = 24 * 3600 * 1000;

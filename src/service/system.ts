@@ -1,11 +1,13 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { type Logger, pino } from "pino";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { codeOf } from "../core/errors.ts";
 import { type Randomness, systemRandomness } from "../core/randomness.ts";
 import { estServer, estSurvey } from "../protocols/est/index.ts";
+import { StoreError } from "../store/errors.ts";
 import { lockDirectory } from "../store/lock.ts";
 import { each } from "../store/paging.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
@@ -21,6 +23,7 @@ import { host } from "./host.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { estRoutes } from "./listeners/est.ts";
 import { serverCredential } from "./server-credential.ts";
+import { storeFailures } from "./store-failures.ts";
 import { trustOf } from "./trust.ts";
 import { openVault, type Vault } from "./vault.ts";
 
@@ -44,6 +47,8 @@ export interface System {
   readonly socket: string;
   /** Whether this start made the store. */
   readonly firstStart: boolean;
+  /** Resolves with the reason when the service has stopped by itself, because it can keep nothing any more. */
+  readonly failed: Promise<unknown>;
   readonly close: () => Promise<void>;
 }
 
@@ -61,7 +66,20 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   };
   try {
     const log = pino({ level: options.logLevel }, pino.destination(2));
-    const store = await openSqliteStore(join(data, "hatchery.db"));
+    const failed = Promise.withResolvers<unknown>();
+    const onStoreError = storeFailures({
+      clock: systemClock,
+      onFailure: (error) => log.error({ err: error }, "the store fails; devices are told to ask again later"),
+      onFatal(error) {
+        log.fatal({ err: error }, "the service stops: it can keep nothing any more");
+        close()
+          .catch((cause: unknown) => log.error({ err: cause }, "a part of the service did not close"))
+          .finally(() => failed.resolve(error));
+      },
+    });
+    const database = join(data, "hatchery.db");
+    checkDatabase(database, join(data, "vault.key"));
+    const store = await openSqliteStore(database);
     opened.push(() => store.close());
     const vault = openVault(data, systemRandomness, await holdsSealed(store));
     const parts = { store, vault, clock: systemClock, randomness: systemRandomness };
@@ -71,7 +89,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       ["default", options.port],
       ["demo", options.demoPort],
     ] as const) {
-      const open = await openTenant(tenant, port, options, parts, log);
+      const open = await openTenant(tenant, port, options, { ...parts, log, onStoreError });
       tenants.set(tenant, open);
       opened.push(() => open.close());
     }
@@ -100,14 +118,22 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         },
         removeDemo: () => tenants.get("demo")?.forget() ?? Promise.resolve(),
       },
-      (error) => log.error({ err: error }, "an API request failed"),
+      (error) => {
+        if (codeOf(error) === "store-replaced") onStoreError(error);
+        else log.error({ err: error }, "an API request failed");
+      },
     );
     const socket = await listenUnix(api, join(data, "api.sock"));
     opened.push(() => api.close());
     await writeFile(join(data, "api.json"), `${JSON.stringify({ socket })}\n`, { mode: 0o600 });
-    const housekeeping = startHousekeeping(store, [...tenants.keys()], systemClock, log);
+    const housekeeping = startHousekeeping({
+      store,
+      tenants: [...tenants.keys()],
+      clock: systemClock,
+      onError: onStoreError,
+    });
     opened.push(() => housekeeping.stop());
-    return { status, socket, firstStart, close };
+    return { status, socket, firstStart, failed: failed.promise, close };
   } catch (error) {
     await close();
     throw error;
@@ -119,6 +145,8 @@ interface Parts {
   readonly vault: Vault;
   readonly clock: Clock;
   readonly randomness: Randomness;
+  readonly log: Logger;
+  readonly onStoreError: (error: unknown) => void;
 }
 
 interface OpenTenant {
@@ -129,14 +157,8 @@ interface OpenTenant {
 }
 
 /** One tenant: its authority, its policy, and the one listener that belongs to it. */
-async function openTenant(
-  tenant: string,
-  port: number,
-  options: SystemOptions,
-  parts: Parts,
-  log: Logger,
-): Promise<OpenTenant> {
-  const { store, clock, randomness } = parts;
+async function openTenant(tenant: string, port: number, options: SystemOptions, parts: Parts): Promise<OpenTenant> {
+  const { store, clock, randomness, log } = parts;
   const names = [
     ...new Set([
       ...options.names,
@@ -177,7 +199,7 @@ async function openTenant(
     host: options.host,
     port,
     credential,
-    routes: estRoutes(est),
+    routes: estRoutes(est, parts.onStoreError),
     onError: ({ code, address, cause }) => {
       if (code === "handler-failed") log.error({ tenant, address, err: cause }, "a device's request failed");
       else log.debug({ tenant, address, code }, "a device's request was refused");
@@ -191,6 +213,18 @@ async function openTenant(
     },
     close: () => listener.close(),
   };
+}
+
+/**
+ * A database that is gone is not made anew: devices that trust the root in it would be left behind. Each first start makes
+ * the database before the vault's key, so one that was killed is no such case.
+ */
+function checkDatabase(database: string, vaultKey: string): void {
+  if (existsSync(database) || !existsSync(vaultKey)) return;
+  throw new StoreError(
+    "store-missing",
+    `the database ${database} is gone; restore the whole data directory from one backup, or remove ${vaultKey} to begin anew with another CA`,
+  );
 }
 
 /** Whether something was sealed already: each tenant's first sealed values are the keys of its authority. */

@@ -4,8 +4,22 @@ import type { HttpRoute } from "../../transport/http/listener.ts";
 import { singleField } from "../../transport/http/message.ts";
 import type { AssociationMemory, Host } from "../host.ts";
 
-/** EST's routes on a device listener of one tenant. */
-export function estRoutes(host: Host<EstRequest, EstReply>): readonly HttpRoute[] {
+/**
+ * EST's routes on a device listener of one tenant. `onStoreError` is told of each request that the store could not serve
+ * for now; it must not throw.
+ */
+export function estRoutes(
+  host: Host<EstRequest, EstReply>,
+  onStoreError: (error: unknown) => void,
+): readonly HttpRoute[] {
+  /** What asking again may cure: the device is answered as for any other overload, and nothing of its request was kept. */
+  function later(error: unknown): { readonly reply: EstReply; readonly run: undefined } {
+    const code = codeOf(error);
+    if (storeErrors.has(code)) onStoreError(error);
+    else if (code !== "contended") throw error;
+    return { reply: { kind: "refused", refusal: "overloaded" }, run: undefined };
+  }
+
   return routes.flatMap(({ operation, method, paths, bodyLimit }) =>
     paths.map((path) => ({
       method,
@@ -25,14 +39,12 @@ export function estRoutes(host: Host<EstRequest, EstReply>): readonly HttpRoute[
   );
 }
 
-/** Somebody else was first three times in a row: the device asks again, as for any other overload. */
-function later(error: unknown): { readonly reply: EstReply; readonly run: undefined } {
-  if (codeOf(error) !== "contended") throw error;
-  return { reply: { kind: "refused", refusal: "overloaded" }, run: undefined };
-}
-
 function memoryOf(memory: Map<string, unknown>): AssociationMemory {
   const kept = (memory.get("est") ?? {}) as AssociationMemory;
   memory.set("est", kept);
   return kept;
 }
+
+// The operator frees the disk, the backup ends, or the service starts again: each time the device that asks again gets
+// what it asked for. RFC 9110 15.6.4 is for this; a 500 would end its run.
+const storeErrors: ReadonlySet<string> = new Set(["store-full", "store-failed", "store-closed", "store-replaced"]);

@@ -1,0 +1,30 @@
+import type { Clock } from "../core/clock.ts";
+import { codeOf } from "../core/errors.ts";
+
+export interface StoreFailuresOptions {
+  readonly clock: Clock;
+  /** Told of an error that may pass, such as a full disk: once a minute at most for each code. Must not throw. */
+  readonly onFailure: (error: unknown) => void;
+  /** Told once of an error after which nothing can be kept any more. Must not throw. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/**
+ * What becomes of the store's errors that are nobody's fault who asks: every request can run into one, so the operator
+ * hears of them here and not once for each request.
+ */
+export function storeFailures({ clock, onFailure, onFatal }: StoreFailuresOptions): (error: unknown) => void {
+  const lastTold = new Map<string, number>();
+  return (error) => {
+    const code = codeOf(error);
+    const now = clock.monotonic();
+    const last = lastTold.get(code);
+    const fatal = code === "store-replaced";
+    if (last !== undefined && (fatal || now - last < quietMilliseconds)) return;
+    lastTold.set(code, now);
+    if (fatal) onFatal(error);
+    else onFailure(error);
+  };
+}
+
+const quietMilliseconds = 60_000;
