@@ -35,6 +35,7 @@ try {
 /** `profile` is a directory for a CPU profile of the service. */
 async function measure(profile: string | undefined): Promise<Measured> {
   const nodeOptions = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
+  tell("starting the service");
   const hatchery = await startHatchery({ directory, nodeOptions });
   try {
     const manufacturer = await makeAuthority("bench manufacturer");
@@ -77,16 +78,19 @@ async function rounds(
   // The first rounds warm both servers up, and show which rows an enrolment adds.
   const before = rowsIn(database);
   let enrolled = 0;
-  for (let round = 0; round < warmUpRounds; round += 1)
+  for (let round = 0; round < warmUpRounds; round += 1) {
+    tell(`warm-up round ${round + 1} of ${warmUpRounds}`);
     for (const scenario of scenarios) {
       const devices = await batch(scenario.count);
       await runBatch(service, scenario, devices);
       await runBatch(bare, scenario, devices);
       enrolled += scenario.count;
     }
+  }
   const rows = addedByEach(before, rowsIn(database), enrolled);
 
   for (let round = 0; round < measuredRounds; round += 1) {
+    tell(`round ${round + 1} of ${measuredRounds}`);
     publicKey.push(publicKeyFloors());
     for (const { scenario, service: ours, bare: bares, durable } of taken) {
       const devices = await batch(scenario.count);
@@ -106,6 +110,11 @@ async function rounds(
     },
     scenarios: taken,
   };
+}
+
+/** Progress goes to stderr: stdout holds the result alone. */
+function tell(progress: string): void {
+  console.error(`est: ${progress}`);
 }
 
 interface Target {
