@@ -1,6 +1,11 @@
-/** Certificates, certification requests, certs-only CMS, certificate paths: parsed, checked and built. Pure. */
+/** Certificates, certification requests, certs-only CMS, CRLs, certificate paths: parsed, checked and built. Pure. */
 export { type Certificate, parseCertificate } from "./certificate.ts";
 export { decodeCertsOnly, encodeCertsOnly } from "./cms.ts";
+export { type CertificateList, parseCertificateList, revocationOf, verifyCertificateList } from "./crl.ts";
+export { buildCertificateList, type CertificateListContent } from "./crl-build.ts";
+export type { Revocation, RevokedCertificates } from "./crl-entries.ts";
+export { CrlError, type CrlErrorCode } from "./crl-errors.ts";
+export type { RevocationReason } from "./crl-names.ts";
 export {
   type Attribute,
   buildCertificationRequest,
