@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { codeOf, messageOf } from "../core/errors.ts";
 import { addApprovals } from "./approve.ts";
@@ -39,9 +40,17 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    readonly version: string;
+  };
+  return version;
+}
+
 /** The command line as a tree of commands; what a command needs to work is loaded when it runs. */
 function program(): Command {
   const root = new Command("hatchery")
+    .version(version())
     .description("Onboards IoT devices over every protocol of the survey, and keeps who knew what.")
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(add --help to see how it is used)")

@@ -18,7 +18,7 @@ export function addUp(program: Command): void {
     .option("--port <number>", "port for the devices of the tenant default", port, 8443)
     .option("--demo-port <number>", "port for the devices of the tenant demo", port, 8444)
     .option("--name <name...>", "names and addresses by which devices reach this machine, for its certificate", [])
-    .option("--demo", "onboard an emulated device on the first start")
+    .option("--demo", "onboard an emulated device, unless something was onboarded before")
     .option("--no-demo", "do not")
     .addOption(new Option("--log-level <level>", "how much to log").choices(logLevels).default("warn"))
     .addHelpText(
@@ -51,7 +51,8 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
     logLevel,
   });
   try {
-    const shown = options.demo === true ? await Promise.race([demo(system, invocation), aborted(stop)]) : undefined;
+    const shown =
+      options.demo === true ? await Promise.race([demo(system, invocation, stop), aborted(stop)]) : undefined;
     if (!stop.aborted) announce(system, shown, invocation);
     const failure = await Promise.race([aborted(stop), system.failed]);
     if (failure !== undefined) throw failure;
@@ -66,16 +67,16 @@ interface DemoShown {
 }
 
 /** The demo's run and its chart; undefined when there was no need for it or it did not work, which stops no service. */
-async function demo(system: System, invocation: Invocation): Promise<DemoShown | undefined> {
+async function demo(system: System, invocation: Invocation, stop: AbortSignal): Promise<DemoShown | undefined> {
   const estUrl = system.status().listeners.find(({ tenant, protocol }) => tenant === "demo" && protocol === "est")?.url;
-  if (estUrl === undefined || !system.firstStart) return undefined;
+  if (estUrl === undefined || !(await system.demoIsDue())) return undefined;
   try {
     const { runDemo } = await import("../lab/demo.ts");
     const log = (line: string) => notice(`demo: ${line}`);
     const { run } = await runDemo({ data: resolve(invocation.data), socket: system.socket, estUrl, log });
     return { run, chart: await runChart(tenantApi({ data: invocation.data, tenant: "demo" }), run) };
   } catch (error) {
-    notice(`demo: it did not work, and the service runs without it: ${messageOf(error)}`);
+    if (!stop.aborted) notice(`demo: it did not work, and the service runs without it: ${messageOf(error)}`);
     return undefined;
   }
 }
@@ -90,7 +91,8 @@ function announce(system: System, shown: DemoShown | undefined, invocation: Invo
   if (shown !== undefined) print(`${shown.chart}\n`);
   // npm sets the variable for `npm start` and `npx`: then there is a clone, and no hatchery on the path.
   const command = process.env["npm_lifecycle_event"] === undefined ? "hatchery" : "npx --no hatchery";
-  const here = invocation.data === "./data" ? command : `${command} --data ${invocation.data}`;
+  // Options stand behind: npx takes those before a command for itself.
+  const where = invocation.data === "./data" ? "" : ` --data ${invocation.data}`;
   print(
     [
       `hatchery ${version} is up; Ctrl-C ends it`,
@@ -99,7 +101,7 @@ function announce(system: System, shown: DemoShown | undefined, invocation: Invo
       `  ${"API".padEnd(18)}${system.socket}, open to this user alone, who is the administrator`,
       "",
       "try in another terminal:",
-      ...(shown === undefined ? firstCommands : demoCommands).map((line) => `  ${here} ${line}`),
+      ...(shown === undefined ? firstCommands : demoCommands).map((line) => `  ${command} ${line}${where}`),
     ].join("\n"),
   );
 }
@@ -127,7 +129,7 @@ function aborted(signal: AbortSignal): Promise<undefined> {
   });
 }
 
-const demoCommands = ["--tenant demo devices", "--tenant demo run show", "--tenant demo compare", "demo remove"];
+const demoCommands = ["devices --tenant demo", "run show --tenant demo", "compare --tenant demo", "demo remove"];
 const firstCommands = ["ca export --out anchor.pem", "claim SERIAL", "rule list", "runs"];
 const patience = 10_000;
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];

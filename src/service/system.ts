@@ -15,7 +15,7 @@ import type { Store } from "../store/store.ts";
 import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
 import { listenUnix } from "../transport/http/unix.ts";
 import { admissionOf } from "./admission.ts";
-import { createApi, type ServiceStatus } from "./api/index.ts";
+import { createApi, localActor, type ServiceStatus } from "./api/index.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import { ServiceError } from "./errors.ts";
 import { credentialsOf } from "./est-users.ts";
@@ -45,8 +45,8 @@ export interface System {
   readonly status: () => ServiceStatus;
   /** Path of the API's Unix socket. */
   readonly socket: string;
-  /** Whether this start made the store. */
-  readonly firstStart: boolean;
+  /** Whether nothing was onboarded yet, by a demo that was not removed either: time to show one. */
+  readonly demoIsDue: () => Promise<boolean>;
   /** Resolves with the reason when the service has stopped by itself, because it can keep nothing any more. */
   readonly failed: Promise<unknown>;
   readonly close: () => Promise<void>;
@@ -83,7 +83,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     opened.push(() => store.close());
     const vault = openVault(data, systemRandomness, await holdsSealed(store));
     const parts = { store, vault, clock: systemClock, randomness: systemRandomness };
-    const firstStart = (await store.tenants.list({ limit: 1 })).items.length === 0;
     const tenants = new Map<string, OpenTenant>();
     for (const [tenant, port] of [
       ["default", options.port],
@@ -133,7 +132,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       onError: onStoreError,
     });
     opened.push(() => housekeeping.stop());
-    return { status, socket, firstStart, failed: failed.promise, close };
+    return { status, socket, demoIsDue: () => demoIsDue(store, [...tenants.keys()]), failed: failed.promise, close };
   } catch (error) {
     await close();
     throw error;
@@ -210,9 +209,23 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
     async forget() {
       await store.commit([store.tenants.remove(tenant)]);
       listener.replaceCredential(await prepare());
+      const at = clock.now();
+      await store.commit([
+        store.audit.append({ tenant, at, actor: localActor, action: removal, subject: tenant, detail: {} }),
+      ]);
     },
     close: () => listener.close(),
   };
+}
+
+async function demoIsDue(store: Store, tenants: readonly string[]): Promise<boolean> {
+  for (const tenant of tenants) {
+    const { items } = await store.runs.list(tenant, { outcome: "granted" }, { limit: 1 });
+    // A tenant that was forgotten says so at the beginning of its audit.
+    const beginning = await store.audit.list(tenant, "oldest-first", { limit: 5 });
+    if (items.length > 0 || beginning.items.some(({ action }) => action === removal)) return false;
+  }
+  return true;
 }
 
 /**
@@ -240,6 +253,8 @@ function urlOf(host: string, port: number): string {
   const reached = host === "0.0.0.0" || host === "::" ? hostname() : host;
   return `https://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
 }
+
+const removal = "tenant-forgotten";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   readonly version: string;

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { chmod, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -72,6 +74,16 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
     assert.match(stderr, /^error: No service is running here; start it with `hatchery up`\.\n$/);
   });
 
+  test("fail/a first start that finds its port taken loses neither the data directory nor the demo", async () => {
+    const squatter = createServer().listen(0, "127.0.0.1");
+    await once(squatter, "listening");
+    const { port } = squatter.address() as AddressInfo;
+    const { code, stderr } = await hatchery(["up", "--demo", "--port", "0", "--demo-port", `${port}`, "--data", data]);
+    squatter.close();
+    assert.equal(code, 1);
+    assert.match(stderr, /listens on port \d+ of 127\.0\.0\.1; stop it or choose another port/);
+  });
+
   test("ok/the first start says where it is and shows the demo's run", async () => {
     service = startHatchery(["up", "--demo", ...anyPorts, "--data", data]);
     const said =
@@ -84,7 +96,15 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
     assert.match(said, /^ +est, default +https:\/\/127\.0\.0\.1:\d+\n +est, demo +https:\/\/127\.0\.0\.1:\d+$/m);
     assert.match(said, new RegExp(`^ +data +${data}$`, "m"));
 
-    // What it tells to try works, and shows the same.
+    // What it tells to try works as it is printed, and shows the same.
+    const [, advice = ""] = said.split("try in another terminal:");
+    const lines = [...advice.matchAll(/^ {2}(?:npx --no )?hatchery (.+)$/gm)].map(([, line = ""]) => line);
+    assert.equal(lines.length, 4, advice);
+    for (const line of lines.filter((each) => !each.startsWith("demo remove"))) {
+      assert.doesNotMatch(line, /^-/, "npx would take the option for itself");
+      const words = line.split(" ");
+      assert.equal((await hatchery(words)).code, 0, line);
+    }
     assert.ok(said.includes(await command("run", "show", "--tenant", "demo")));
     const compared = await command("compare", "--tenant", "demo");
     for (const variant of ["est/idevid", "est/password", "est/anonymous"])
