@@ -48,15 +48,21 @@ test(
     const script = `
       const { lockDirectory } = await import(${JSON.stringify(new URL("./lock.ts", import.meta.url).href)});
       lockDirectory(${JSON.stringify(path)});
+      // Nobody keeps the lock's object: it has to outlive the garbage collection all the same.
+      gc();
       process.stdout.write("held");
       setInterval(() => {}, 1000);`;
-    const holder = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+    const holder = spawn(process.execPath, ["--expose-gc", "--input-type=module", "--eval", script], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    await once(holder.stdout, "data");
-    assert.throws(() => lockDirectory(path), inUse);
-    holder.kill("SIGKILL");
-    await once(holder, "exit");
+    const exit = once(holder, "exit");
+    try {
+      await once(holder.stdout, "data");
+      assert.throws(() => lockDirectory(path), inUse);
+    } finally {
+      holder.kill("SIGKILL");
+      await exit;
+    }
     lockDirectory(path).release();
   }),
 );

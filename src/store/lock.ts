@@ -32,10 +32,14 @@ export function lockDirectory(path: string): DirectoryLock {
       cause,
     });
   }
-  const held = database;
+  const locked = database;
+  held.add(locked);
   return {
     release() {
-      if (held.isOpen) held.close();
+      if (held.delete(locked)) locked.close();
     },
   };
 }
+
+/** Garbage collection closes a database that nobody refers to, and with it would go the lock. */
+const held = new Set<DatabaseSync>();
