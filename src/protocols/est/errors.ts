@@ -88,7 +88,7 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   },
   "name-missing": malformed("The request names no device: put the device's name into the common name of its subject."),
   "not-allowed": forbidden("This device may not be enrolled here."),
-  overloaded: { status: 503, text: "The server is busy; try again later.", endsSession: false },
+  overloaded: { status: 503, text: "The server cannot take this request now; try again later.", endsSession: false },
 };
 
 /** A request that the server refuses; `code` says why, the table above says what the peer gets. */
