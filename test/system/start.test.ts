@@ -87,7 +87,8 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
   test("ok/the first start says where it is and shows the demo's run", async () => {
     service = startHatchery(["up", "--demo", ...anyPorts, "--data", data]);
     const said =
-      (await service.said(/^try in another terminal:(\n {2}(?:npx --no )?hatchery .+)+\n$/m)) ?? (await service.ended).stderr;
+      (await service.said(/^try in another terminal:(\n {2}(?:npx --no )?hatchery .+)+\n$/m)) ??
+      (await service.ended).stderr;
     assert.match(said, /^Run [0-9a-f]{16}: granted\n +device +DEMO-[0-9A-F]{8}\n +variant +est\/idevid$/m);
     assert.match(said, /recorded +by device and coordinator/);
     assert.match(said, /^device certificate +cert\.ldevid +learned +learned +=$/m);
