@@ -1,6 +1,19 @@
-/** Certificates, certification requests, certs-only CMS, CRLs, certificate paths: parsed, checked and built. Pure. */
+/** Certificates, certification requests, CMS, CRLs, certificate paths: parsed, checked and built. Pure. */
 export { type Certificate, parseCertificate } from "./certificate.ts";
 export { decodeCertsOnly, encodeCertsOnly } from "./cms.ts";
+export { CmsError, type CmsErrorCode } from "./cms-errors.ts";
+export { type CertificateIdentifier, identifiersOf, issuerAndSerialNumberOf } from "./cms-identifier.ts";
+export { cmsContentTypes } from "./cms-names.ts";
+export {
+  parseSignedData,
+  type SignedData,
+  type VerificationInput,
+  type VerifiedContent,
+  type VerifiedSigner,
+  verifySignedData,
+} from "./cms-signed-data.ts";
+export { buildSignedData, type ContentSigner, type SignedDataContent } from "./cms-signed-data-build.ts";
+export type { SignerInfo } from "./cms-signer-info.ts";
 export { type CertificateList, parseCertificateList, revocationOf, verifyCertificateList } from "./crl.ts";
 export { buildCertificateList, type CertificateListContent } from "./crl-build.ts";
 export type { Revocation, RevokedCertificates } from "./crl-entries.ts";
