@@ -53,6 +53,8 @@ async function run(title, files, flags) {
       "--test",
       "--conditions=hatchery:source",
       `--test-timeout=${limitPerTest}`,
+      // A test that failed may leave a program running; the run has to end all the same.
+      "--test-force-exit",
       ...flags,
       `--test-reporter=${process.stdout.isTTY ? "spec" : "dot"}`,
       "--test-reporter-destination=stdout",

@@ -85,11 +85,14 @@ export function portOf(up: Up, tenant: string): number {
 
 function start(args: readonly string[], { env = {}, preload }: HatcheryOptions): ChildProcess {
   const imports = preload === undefined ? [] : ["--import", preload.href];
-  return spawn(process.execPath, [...imports, program, ...args], {
+  const child = spawn(process.execPath, [...imports, program, ...args], {
     // The tests' own reporter settings are not the program's.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_COMPILE_CACHE: compiled, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  running.add(child);
+  child.on("close", () => running.delete(child));
+  return child;
 }
 
 function collect(child: ChildProcess): { readonly ended: Promise<Ended>; readonly stdout: () => string } {
@@ -108,6 +111,12 @@ function collect(child: ChildProcess): { readonly ended: Promise<Ended>; readonl
 }
 
 const program = fileURLToPath(new URL("../../bin/hatchery.js", import.meta.url));
+
+/** What a failed test has left running ends with its file. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
 
 /** Stripped and compiled once for all processes of a test file: a start then takes half the time. */
 const compiled = mkdtempSync(join(tmpdir(), "hatchery-compiled-"));
