@@ -1,0 +1,104 @@
+import { ManualClock } from "../../../src/core/clock.ts";
+import { seededRandomness } from "../../../src/core/randomness.ts";
+import { privateKeyToDer, signerOf } from "../../../src/crypto/keys.ts";
+import { encodePem } from "../../../src/encoding/pem.ts";
+import type { Certificate } from "../../../src/pki/certificate.ts";
+import { certify, commonName, now, serialNumber } from "../../../src/protocols/est/fixtures.test-support.ts";
+import type { Ports } from "../../../src/protocols/ports.ts";
+import { admissionOf } from "../../../src/service/admission.ts";
+import { openAuthority } from "../../../src/service/authority.ts";
+import { claimSerial } from "../../../src/service/inventory.ts";
+import { addAnchor, trustOf } from "../../../src/service/trust.ts";
+import type { Vault } from "../../../src/service/vault.ts";
+import { openSqliteStore } from "../../../src/store/sqlite.ts";
+import type { Store } from "../../../src/store/store.ts";
+import { authorityOf, type FuzzAuthority, keyOf } from "./samples.ts";
+
+export const tenant = "default";
+/** The only serial number that the operator claimed; `strangeSerial` is one of the same manufacturer. */
+export const claimedSerial = "SN-1";
+export const strangeSerial = "SN-2";
+/** The only user, and whom it may enrol. */
+export const installer = { user: "installer", password: "correct horse", devices: "line-*" } as const;
+
+/** One tenant of the service without its listeners, over a store in memory. */
+export interface World {
+  readonly ports: Omit<Ports, "run">;
+  readonly store: Store;
+  readonly manufacturer: FuzzAuthority;
+  readonly root: FuzzAuthority;
+  readonly issuing: FuzzAuthority;
+  /** The IDevIDs of the two serial numbers. */
+  readonly claimed: Certificate;
+  readonly strange: Certificate;
+  /** A certificate that the tenant's authority issued and recorded. */
+  readonly enrolled: Certificate;
+}
+
+export async function openWorld(): Promise<World> {
+  const store = await openSqliteStore(":memory:");
+  const clock = new ManualClock(now);
+  const randomness = seededRandomness("fuzz");
+  const parts = { store, clock, randomness, vault: unsealed };
+  const manufacturer = await authorityOf("manufacturer");
+  const root = await authorityOf("root");
+  const issuing = await authorityOf("issuing", root);
+  const deviceKey = signerOf(keyOf("device"));
+  const enrolled = await certify([commonName("enrolled-1")], deviceKey, issuing);
+
+  const key = (name: string, { key }: FuzzAuthority) =>
+    store.authorities.addKey({ tenant, name, sealed: privateKeyToDer(key) });
+  const certificate = (name: "root" | "issuing", { certificate }: FuzzAuthority) =>
+    store.authorities.insert({ tenant, name, certificate: certificate.raw, key: name, created: now });
+  await store.commit([
+    store.tenants.ensure({ tenant, created: now }),
+    key("root", root),
+    key("issuing", issuing),
+    certificate("root", root),
+    certificate("issuing", issuing),
+    store.authorities.insertCertificate({
+      tenant,
+      authority: "issuing",
+      serial: "01",
+      certificate: enrolled.raw,
+      subject: "CN=enrolled-1",
+      profile: "device",
+      notBefore: enrolled.notBefore,
+      notAfter: enrolled.notAfter,
+    }),
+  ]);
+  // A person is asked about every device without a credential.
+  await store.commit([
+    store.policy.appendRule({ tenant, id: "ask", verdict: "wait", match: { credential: "anonymous" }, created: now }),
+  ]);
+  const pem = encodePem("CERTIFICATE", manufacturer.certificate.raw);
+  await addAnchor(store, { tenant, name: "maker", pem }, "operator", clock, randomness);
+  await claimSerial(store, tenant, claimedSerial, "operator", clock, randomness);
+  return {
+    store,
+    ports: {
+      clock,
+      randomness,
+      admission: admissionOf(tenant, parts),
+      issuer: await openAuthority(tenant, parts),
+      trust: trustOf(tenant, store),
+      // The real one costs 40 ms for each password, and locks out who guesses.
+      credentials: {
+        verifyPassword: async (user, password) =>
+          user === installer.user && password === installer.password ? { devices: installer.devices } : undefined,
+      },
+    },
+    manufacturer,
+    root,
+    issuing,
+    claimed: await certify([serialNumber(claimedSerial)], deviceKey, manufacturer),
+    strange: await certify([serialNumber(strangeSerial)], deviceKey, manufacturer),
+    enrolled,
+  };
+}
+
+/** Nothing is secret here, and sealing draws random numbers. */
+const unsealed: Vault = {
+  seal: (_purpose, plaintext) => plaintext,
+  open: (_purpose, sealed) => sealed,
+};
