@@ -1,9 +1,19 @@
 /** Certificates, certification requests, CMS, CRLs, certificate paths: parsed, checked and built. Pure. */
 export { type Certificate, parseCertificate } from "./certificate.ts";
 export { decodeCertsOnly, encodeCertsOnly } from "./cms.ts";
+export {
+  type DecryptedContent,
+  type DecryptionKey,
+  decryptEnvelopedData,
+  type EnvelopedData,
+  parseEnvelopedData,
+} from "./cms-enveloped-data.ts";
+export { type EnvelopedDataContent, encryptEnvelopedData, type Recipient } from "./cms-enveloped-data-build.ts";
 export { CmsError, type CmsErrorCode } from "./cms-errors.ts";
 export { type CertificateIdentifier, identifiersOf, issuerAndSerialNumberOf } from "./cms-identifier.ts";
+export type { KeyWrapName } from "./cms-key-encryption.ts";
 export { cmsContentTypes } from "./cms-names.ts";
+export type { RecipientInfo } from "./cms-recipient-info.ts";
 export {
   parseSignedData,
   type SignedData,
