@@ -71,8 +71,8 @@ export function parseEnvelopedData(bytes: Uint8Array, maximumLength = defaultMax
 
 /**
  * Decrypts the content with the key of one recipient. `randomness` makes the key that is used in place of one that cannot be
- * decrypted (RFC 3218 2.3.2). Throws CmsError `not-a-recipient`, `unsupported-algorithm`, `unsupported-key`, or
- * `decryption-failed` for everything that is wrong with what is encrypted. AES-CBC does not notice changes, and gives octets
+ * decrypted (RFC 3218 2.3.2). Throws CmsError `not-a-recipient`, `malformed-cms` or `unsupported-algorithm` by what the message
+ * says of its algorithms, `unsupported-key`, or `decryption-failed` for everything that is wrong with what is encrypted. AES-CBC does not notice changes, and gives octets
  * without meaning for one wrong key in 256: what it protects has to be signed within, and a failure to read it has to look to the
  * sender like `decryption-failed`, or the sender could ask for the content octet by octet. It does not check who sent it.
  */
