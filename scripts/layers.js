@@ -23,7 +23,7 @@ const rooms = {
   jws: { layer: 3, node: pure },
   knowledge: { layer: 3, node: pure },
   voucher: { layer: 4, node: pure },
-  store: { layer: 4, node: [...host, "crypto", "fs", "fs/promises", "sqlite", "worker_threads"], packages: ["kysely"] },
+  store: { layer: 4, node: [...host, "crypto", "fs", "fs/promises", "sqlite", "worker_threads"], packages: ["kysely", "pg"] },
   transport: {
     layer: 4,
     node: [...host, "crypto", "dgram", "http", "http2", "https", "net", "tls", "zlib"],
