@@ -7,11 +7,15 @@ import { type Family, families, notUsedYet } from "./wycheproof-families.ts";
 if (vectorsPresent) {
   test("ok/every file of Wycheproof is run, or is of a primitive that is not used yet", () => {
     const files = vectorFiles("wycheproof").map((name) => name.replace(/\.json$/, ""));
-    assert.deepEqual([...Object.keys(families), ...notUsedYet].sort(), files);
+    assert.deepEqual([...Object.keys(families), ...Object.keys(notUsedYet)].sort(), files);
   });
 
   for (const [file, family] of Object.entries(families)) {
-    const judged = () => judgedCases(readVectors<WycheproofFile>(`wycheproof/${file}.json`), family);
+    let known: readonly Judged[] | undefined;
+    const judged = () => {
+      known ??= judgedCases(readVectors<WycheproofFile>(`wycheproof/${file}.json`), family);
+      return known;
+    };
 
     test(`ok/${file}: what is valid is accepted, and what is acceptable comes to what was chosen`, (t) => {
       const cases = judged();
