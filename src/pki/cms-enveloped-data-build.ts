@@ -18,9 +18,8 @@ import {
   keyWrapLengthOf,
   keyWrapNameFor,
 } from "./cms-key-encryption.ts";
-import { cmsAttributes, cmsContentTypes } from "./cms-names.ts";
 import { encodeAttribute } from "./cms-signer-info.ts";
-import { contentTypes } from "./oids.ts";
+import { cmsAttributes, contentTypes } from "./oids.ts";
 
 /** Who is to decrypt, and how the content's key is encrypted for it. */
 export type Recipient =
@@ -168,8 +167,8 @@ function encodeKeyEncryptionKey(
   );
 }
 
-const envelopedDataType = der.objectIdentifier(cmsContentTypes.envelopedData);
-const authEnvelopedDataType = der.objectIdentifier(cmsContentTypes.authEnvelopedData);
+const envelopedDataType = der.objectIdentifier(contentTypes.envelopedData);
+const authEnvelopedDataType = der.objectIdentifier(contentTypes.authEnvelopedData);
 
 /** RFC 5753 3.1.1: id-ecPublicKey, whose parameters are left out because the curve is the recipient's. */
 const ecPublicKey = der.sequence([der.objectIdentifier("1.2.840.10045.2.1")]);

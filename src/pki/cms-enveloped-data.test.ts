@@ -17,11 +17,10 @@ import { type EnvelopedDataContent, encryptEnvelopedData, type Recipient } from 
 import { CmsError, type CmsErrorCode } from "./cms-errors.ts";
 import { encodeIdentifier, identifiersOf, issuerAndSerialNumberOf } from "./cms-identifier.ts";
 import { keyAgreementIdentifier, keyTransportIdentifier, keyWrapIdentifier } from "./cms-key-encryption.ts";
-import { cmsAttributes, cmsContentTypes } from "./cms-names.ts";
 import { encodeAttribute } from "./cms-signer-info.ts";
 import { buildCertificate } from "./issue.ts";
 import { encodeName } from "./name.ts";
-import { attributeTypes, contentTypes } from "./oids.ts";
+import { attributeTypes, cmsAttributes, contentTypes } from "./oids.ts";
 import { encodeSubjectKeyIdentifier, keyIdentifierOf } from "./standard-extensions.ts";
 
 const none: Uint8Array = new Uint8Array();
@@ -164,7 +163,7 @@ const dataFields = {
   rest: none,
 };
 
-function messageOf(changes: Partial<typeof dataFields> = {}, type: string = cmsContentTypes.envelopedData): Uint8Array {
+function messageOf(changes: Partial<typeof dataFields> = {}, type: string = contentTypes.envelopedData): Uint8Array {
   return der.sequence([
     der.objectIdentifier(type),
     der.explicit(0, der.sequence(Object.values({ ...dataFields, ...changes }))),
@@ -225,7 +224,7 @@ test("ok/BER with a content in pieces; fail/authenticated attributes in BER", ()
   const pieces = streamed(0xa0, der.octetString(ciphertext.subarray(0, 7)), der.octetString(ciphertext.subarray(7)));
   const message = streamed(
     0x30,
-    der.objectIdentifier(cmsContentTypes.envelopedData),
+    der.objectIdentifier(contentTypes.envelopedData),
     streamed(
       0xa0,
       streamed(
@@ -245,7 +244,7 @@ test("ok/BER with a content in pieces; fail/authenticated attributes in BER", ()
       encryptedContentInfo: encryptedInfo({ contentType: der.objectIdentifier(keyPackage) }),
       rest: concat([streamed(contextConstructed(1), type), der.octetString(new Uint8Array(16))]),
     },
-    cmsContentTypes.authEnvelopedData,
+    contentTypes.authEnvelopedData,
   );
   refuses("not-der", () => parseEnvelopedData(authenticated), "attributes in BER");
 });
@@ -361,7 +360,7 @@ test("fail/algorithms that are not supported, or do not go together", () => {
         encryptedContentInfo: encryptedInfo({ contentEncryptionAlgorithm: algorithm }),
         rest: der.octetString(mac),
       },
-      cmsContentTypes.authEnvelopedData,
+      contentTypes.authEnvelopedData,
     );
   const key = symmetric(16);
   const cases: Readonly<Record<string, readonly [CmsErrorCode, Uint8Array, DecryptionKey]>> = {
@@ -433,7 +432,7 @@ test("fail/algorithms that are not supported, or do not go together", () => {
 test("fail/messages that are something else", () => {
   const infos = (...parts: readonly Uint8Array[]) => messageOf({ recipientInfos: der.setOf(parts) });
   const keyIdOnly = der.implicit(0, der.octetString(Uint8Array.of(1)));
-  const authType = cmsContentTypes.authEnvelopedData;
+  const authType = contentTypes.authEnvelopedData;
   const authenticated = (contentType: string, ...attributes: readonly Uint8Array[]) =>
     messageOf(
       {

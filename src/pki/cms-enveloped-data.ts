@@ -17,10 +17,9 @@ import {
   keyTransportSchemeOf,
   keyWrapLengthOf,
 } from "./cms-key-encryption.ts";
-import { cmsAttributes, cmsContentTypes } from "./cms-names.ts";
 import { type RecipientInfo, readRecipientInfos } from "./cms-recipient-info.ts";
 import { attributeValue, readAttributes } from "./cms-signer-info.ts";
-import { contentTypes } from "./oids.ts";
+import { cmsAttributes, contentTypes } from "./oids.ts";
 
 /** EnvelopedData (RFC 5652 6.1) or AuthEnvelopedData (RFC 5083 2.1) as it was received, encrypted. */
 export interface EnvelopedData {
@@ -218,8 +217,8 @@ function readAuthAttrs(reader: DerReader, contentType: string, isAsReceived: IsA
 }
 
 const readers = new Map([
-  [cmsContentTypes.envelopedData, readEnvelopedData],
-  [cmsContentTypes.authEnvelopedData, readAuthEnvelopedData],
+  [contentTypes.envelopedData, readEnvelopedData],
+  [contentTypes.authEnvelopedData, readAuthEnvelopedData],
 ]);
 
 /** A private key with its certificates is encrypted; none comes near to this. */

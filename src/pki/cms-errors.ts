@@ -1,6 +1,6 @@
 import { HatcheryError } from "../core/errors.ts";
 import { CryptoError } from "../crypto/errors.ts";
-import { DerError } from "../encoding/errors.ts";
+import { renamed } from "./errors.ts";
 
 export type CmsErrorCode =
   | "malformed-cms"
@@ -26,12 +26,12 @@ export class CmsError extends HatcheryError<CmsErrorCode> {
 
 /** Runs a decoder whose DerError becomes a CmsError `malformed-cms`. */
 export function decodingCms<T>(decode: () => T): T {
-  return renamed("malformed-cms", "The CMS message is malformed", decode);
+  return renamed(CmsError, "malformed-cms", "The CMS message is malformed", decode);
 }
 
 /** Runs an encoder whose DerError becomes a CmsError `unencodable`. */
 export function encodingCms<T>(encode: () => T): T {
-  return renamed("unencodable", "The CMS message cannot be encoded", encode);
+  return renamed(CmsError, "unencodable", "The CMS message cannot be encoded", encode);
 }
 
 /** Runs a use of keys, whose CryptoError becomes a CmsError `unsupported-algorithm` or `unsupported-key`. */
@@ -42,14 +42,5 @@ export function usingKey<T>(use: () => T): T {
     if (!(error instanceof CryptoError)) throw error;
     const code = error.code === "unsupported-algorithm" ? error.code : "unsupported-key";
     throw new CmsError(code, error.message, { cause: error, details: error.details });
-  }
-}
-
-function renamed<T>(code: CmsErrorCode, complaint: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof DerError)) throw error;
-    throw new CmsError(code, `${complaint}: ${error.message}`, { cause: error, details: error.details });
   }
 }

@@ -10,7 +10,6 @@ import { generateKey, type PrivateKey, privateKeyToPem, signerOf } from "../cryp
 import { decodePem } from "../encoding/pem.ts";
 import { type Certificate, parseCertificate } from "./certificate.ts";
 import { identifiersOf } from "./cms-identifier.ts";
-import { cmsContentTypes } from "./cms-names.ts";
 import { parseSignedData, verifySignedData } from "./cms-signed-data.ts";
 import { buildSignedData } from "./cms-signed-data-build.ts";
 import { contentTypes } from "./oids.ts";
@@ -51,7 +50,7 @@ function signedByOpenssl(name: IdentityName, ...parameters: readonly string[]): 
 const theirs: readonly (readonly [IdentityName, ...string[]])[] = [
   ["p256", "-nodetach"],
   ["p256", "-nodetach", "-keyid"],
-  ["p256", "-nodetach", "-econtent_type", cmsContentTypes.animaJsonVoucher],
+  ["p256", "-nodetach", "-econtent_type", contentTypes.animaJsonVoucher],
   ["p256", "-nodetach", "-stream", "-indef"],
   ["p384", "-nodetach", "-md", "sha384"],
   ["p384", "-nodetach", "-md", "sha256"],
@@ -67,7 +66,7 @@ for (const [name, ...parameters] of theirs) {
     assert.equal(message[1] === 0x80, parameters.includes("-indef"));
     const verified = verifySignedData(parseSignedData(message));
     assert.ok(equal(verified.content, content));
-    const expectedType = parameters.includes("-econtent_type") ? cmsContentTypes.animaJsonVoucher : contentTypes.data;
+    const expectedType = parameters.includes("-econtent_type") ? contentTypes.animaJsonVoucher : contentTypes.data;
     assert.equal(verified.eContentType, expectedType);
     const [signer] = verified.signers;
     assert.ok(signer?.signingTime);
@@ -99,7 +98,7 @@ test("ok/openssl cms verifies what is built", async () => {
     for (const sid of identifiersOf(certificate)) {
       for (const detached of [false, true]) {
         const message = await buildSignedData({
-          eContentType: sid.kind === "subjectKeyIdentifier" ? contentTypes.data : cmsContentTypes.animaJsonVoucher,
+          eContentType: sid.kind === "subjectKeyIdentifier" ? contentTypes.data : contentTypes.animaJsonVoucher,
           content,
           detached,
           signers: [{ signer: signerOf(key), sid, signingTime: Date.now() }],

@@ -14,13 +14,12 @@ import { tags } from "../encoding/tags.ts";
 import { parseCertificate } from "./certificate.ts";
 import { CmsError, type CmsErrorCode } from "./cms-errors.ts";
 import { encodeIdentifier, identifiersOf, issuerAndSerialNumberOf } from "./cms-identifier.ts";
-import { cmsAttributes, cmsContentTypes } from "./cms-names.ts";
 import { parseSignedData, type VerificationInput, verifySignedData } from "./cms-signed-data.ts";
 import { buildSignedData, type SignedDataContent } from "./cms-signed-data-build.ts";
 import { encodeAttribute, encodeSignedAttributes } from "./cms-signer-info.ts";
 import { buildCertificate } from "./issue.ts";
 import { encodeName } from "./name.ts";
-import { attributeTypes, contentTypes } from "./oids.ts";
+import { attributeTypes, cmsAttributes, contentTypes } from "./oids.ts";
 import { encodeSubjectKeyIdentifier, keyIdentifierOf } from "./standard-extensions.ts";
 
 const vectors = JSON.parse(readFileSync(new URL("testdata/rfc8995.json", import.meta.url), "utf8"));
@@ -32,7 +31,7 @@ const signer = signerOf(key);
 const certificate = await certificateFor(signer);
 const sid = issuerAndSerialNumberOf(certificate);
 const content = utf8('{"ietf-voucher:voucher":{}}');
-const eContentType = cmsContentTypes.animaJsonVoucher;
+const eContentType = contentTypes.animaJsonVoucher;
 
 async function certificateFor(subject: ReturnType<typeof signerOf>, serialNumber = Uint8Array.of(9), name = "Signer") {
   const dn = encodeName([{ type: attributeTypes.commonName, value: name }]);

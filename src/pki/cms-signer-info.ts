@@ -4,8 +4,8 @@ import { contextConstructed, tags } from "../encoding/tags.ts";
 import type { IsAsReceived } from "./cms-content-info.ts";
 import { CmsError } from "./cms-errors.ts";
 import { type CertificateIdentifier, readIdentifier } from "./cms-identifier.ts";
-import { cmsAttributes } from "./cms-names.ts";
 import type { Attribute } from "./csr.ts";
+import { cmsAttributes } from "./oids.ts";
 
 /** One signer's part of SignedData (RFC 5652 5.3), not verified. */
 export interface SignerInfo {

@@ -1,10 +1,10 @@
 import type { Signer } from "../crypto/signer.ts";
 import * as der from "../encoding/der-writer.ts";
-import { tags } from "../encoding/tags.ts";
 import type { Revocation } from "./crl-entries.ts";
 import { CrlError, encodingCrl } from "./crl-errors.ts";
-import { crlEntryExtensionTypes, crlExtensionTypes, type RevocationReason, revocationReasons } from "./crl-names.ts";
+import { encodedReasons, type RevocationReason } from "./crl-reasons.ts";
 import { type Extension, encodeExtensions } from "./extensions.ts";
+import { crlEntryExtensionTypes, crlExtensionTypes } from "./oids.ts";
 import { encodeAuthorityKeyIdentifier } from "./standard-extensions.ts";
 
 export interface CertificateListContent {
@@ -68,7 +68,7 @@ function encodeEntry({ serialNumber, revocationDate, reason, invalidityDate }: R
 }
 
 function encodeReason(reason: RevocationReason): Extension {
-  const value = reasonValues.get(reason);
+  const value = encodedReasons.get(reason);
   // RFC 5280 5.3.1: in delta CRLs only.
   if (value === undefined || reason === "removeFromCRL")
     throw new CrlError("unencodable", `A complete CRL has no entry with the reason ${reason}.`);
@@ -77,13 +77,7 @@ function encodeReason(reason: RevocationReason): Extension {
 
 /** RFC 5280 5.3.2: GeneralizedTime always, and not UTCTime before 2050. */
 function encodeInvalidityDate(milliseconds: number): Extension {
-  const time = der.time(milliseconds);
-  const century = milliseconds < year2000 ? "19" : "20";
-  const value =
-    time[0] === tags.generalizedTime
-      ? time
-      : der.element(tags.generalizedTime, Buffer.concat([Buffer.from(century), time.subarray(2)]));
-  return { type: crlEntryExtensionTypes.invalidityDate, critical: false, value };
+  return { type: crlEntryExtensionTypes.invalidityDate, critical: false, value: der.generalizedTime(milliseconds) };
 }
 
 function number(what: string, magnitude: Uint8Array): Uint8Array {
@@ -95,9 +89,3 @@ function number(what: string, magnitude: Uint8Array): Uint8Array {
 
 const version2 = der.integer(1);
 const maximumOctets = 20;
-const year2000 = Date.UTC(2000, 0, 1);
-
-/** The DER of each CRLReason, made once: there may be a million entries. */
-const reasonValues: ReadonlyMap<RevocationReason, Uint8Array> = new Map(
-  [...revocationReasons].map(([value, reason]) => [reason, Uint8Array.of(0x0a, 1, value)]),
-);

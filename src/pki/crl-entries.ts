@@ -4,8 +4,9 @@ import { DerError } from "../encoding/errors.ts";
 import { tags } from "../encoding/tags.ts";
 import { timeOf } from "../encoding/time.ts";
 import { CrlError } from "./crl-errors.ts";
-import { crlEntryExtensionTypes, type RevocationReason, revocationReasons } from "./crl-names.ts";
+import { type RevocationReason, readRevocationReason } from "./crl-reasons.ts";
 import { type Extension, extensionValue, readExtensions } from "./extensions.ts";
+import { crlEntryExtensionTypes } from "./oids.ts";
 
 /** An entry of a CRL (RFC 5280 5.1.2.6, 5.3). */
 export interface Revocation {
@@ -126,8 +127,7 @@ function readEntryExtensions(extensions: readonly Extension[]): Pick<Revocation,
 }
 
 function readReason(reader: DerReader): RevocationReason {
-  const reason = revocationReasons.get(reader.smallInteger(maximumReason, enumerated));
-  if (reason === undefined) throw new DerError("bad-value", "The reasonCode is not one of RFC 5280 5.3.1.");
+  const reason = readRevocationReason(reader);
   // RFC 5280 5.3.1: removeFromCRL may only appear in delta CRLs.
   if (reason === "removeFromCRL")
     throw new CrlError("partial-crl", "The CRL takes an entry back, which only a delta CRL may do.");
@@ -192,6 +192,3 @@ const processed: ReadonlySet<string> = new Set([
 
 const offsets = 2 ** 26;
 const maximumSerialOctets = 20;
-const maximumReason = 10;
-/** Identifier octet of ENUMERATED, whose content is that of an INTEGER (X.690 8.4). */
-const enumerated = 0x0a;

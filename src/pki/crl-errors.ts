@@ -1,6 +1,6 @@
 import { HatcheryError } from "../core/errors.ts";
 import { DerError } from "../encoding/errors.ts";
-import { PkiError } from "./errors.ts";
+import { PkiError, renamed } from "./errors.ts";
 
 export type CrlErrorCode =
   | "malformed-crl"
@@ -17,19 +17,12 @@ export class CrlError extends HatcheryError<CrlErrorCode> {
 
 /** Runs a decoder whose DerError or PkiError becomes a CrlError `malformed-crl`. */
 export function decodingCrl<T>(decode: () => T): T {
-  return renamed("malformed-crl", "The CRL is malformed", decode);
+  return renamed(CrlError, "malformed-crl", "The CRL is malformed", decode, lower);
 }
 
 /** Runs an encoder whose DerError or PkiError becomes a CrlError `unencodable`. */
 export function encodingCrl<T>(encode: () => T): T {
-  return renamed("unencodable", "The CRL cannot be encoded", encode);
+  return renamed(CrlError, "unencodable", "The CRL cannot be encoded", encode, lower);
 }
 
-function renamed<T>(code: CrlErrorCode, complaint: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof DerError || error instanceof PkiError)) throw error;
-    throw new CrlError(code, `${complaint}: ${error.message}`, { cause: error, details: error.details });
-  }
-}
+const lower = [DerError, PkiError] as const;

@@ -6,9 +6,9 @@ import { contextConstructed, tags } from "../encoding/tags.ts";
 import type { Certificate } from "./certificate.ts";
 import { type Revocation, RevokedCertificates } from "./crl-entries.ts";
 import { CrlError, decodingCrl } from "./crl-errors.ts";
-import { crlExtensionTypes } from "./crl-names.ts";
 import { type Extension, extensionValue, readExtensions } from "./extensions.ts";
 import { equalNames, formatName, type Name, readName } from "./name.ts";
+import { crlExtensionTypes } from "./oids.ts";
 import { keyUsageOf } from "./standard-extensions.ts";
 
 /** A complete CRL of one issuer (RFC 5280 5.1). All bytes are views of what was parsed. */

@@ -1,4 +1,4 @@
-import { HatcheryError } from "../core/errors.ts";
+import { type ErrorDetails, HatcheryError } from "../core/errors.ts";
 import { DerError } from "../encoding/errors.ts";
 
 export type PkiErrorCode =
@@ -37,19 +37,33 @@ export class PathError extends HatcheryError<PathErrorCode> {
 
 /** Runs a decoder of `what`, whose DerError becomes a PkiError with `code`. */
 export function decoding<T>(code: PkiErrorCode, what: string, decode: () => T): T {
-  return renamed(code, `The ${what} is malformed`, decode);
+  return renamed(PkiError, code, `The ${what} is malformed`, decode);
 }
 
 /** Runs an encoder of `what`, whose DerError becomes a PkiError `unencodable`. */
 export function encoding<T>(what: string, encode: () => T): T {
-  return renamed("unencodable", `The ${what} cannot be encoded`, encode);
+  return renamed(PkiError, "unencodable", `The ${what} cannot be encoded`, encode);
 }
 
-function renamed<T>(code: PkiErrorCode, complaint: string, run: () => T): T {
+/**
+ * Runs `run`, whose errors of the classes `from` become a `To` with `code` and a message of `complaint` and theirs. All other
+ * errors are passed on.
+ */
+export function renamed<Code extends string, T>(
+  To: ErrorClass<Code, readonly [Code, string, { readonly cause: unknown; readonly details: ErrorDetails }]>,
+  code: Code,
+  complaint: string,
+  run: () => T,
+  from: readonly ErrorClass<string, never>[] = [DerError],
+): T {
   try {
     return run();
   } catch (error) {
-    if (!(error instanceof DerError)) throw error;
-    throw new PkiError(code, `${complaint}: ${error.message}`, { cause: error, details: error.details });
+    if (!(error instanceof HatcheryError && from.some((each) => error instanceof each))) throw error;
+    throw new To(code, `${complaint}: ${error.message}`, { cause: error, details: error.details });
   }
 }
+
+type ErrorClass<Code extends string, Parameters extends readonly unknown[]> = new (
+  ...parameters: Parameters
+) => HatcheryError<Code>;

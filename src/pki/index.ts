@@ -12,7 +12,6 @@ export { type EnvelopedDataContent, encryptEnvelopedData, type Recipient } from 
 export { CmsError, type CmsErrorCode } from "./cms-errors.ts";
 export { type CertificateIdentifier, identifiersOf, issuerAndSerialNumberOf } from "./cms-identifier.ts";
 export type { KeyWrapName } from "./cms-key-encryption.ts";
-export { cmsContentTypes } from "./cms-names.ts";
 export type { RecipientInfo } from "./cms-recipient-info.ts";
 export {
   parseSignedData,
@@ -28,7 +27,7 @@ export { type CertificateList, parseCertificateList, revocationOf, verifyCertifi
 export { buildCertificateList, type CertificateListContent } from "./crl-build.ts";
 export type { Revocation, RevokedCertificates } from "./crl-entries.ts";
 export { CrlError, type CrlErrorCode } from "./crl-errors.ts";
-export type { RevocationReason } from "./crl-names.ts";
+export type { RevocationReason } from "./crl-reasons.ts";
 export {
   type Attribute,
   buildCertificationRequest,

@@ -27,8 +27,18 @@ export const extensionTypes = {
   subjectAltName: "2.5.29.17",
   basicConstraints: "2.5.29.19",
   nameConstraints: "2.5.29.30",
+  cRLDistributionPoints: "2.5.29.31",
   authorityKeyIdentifier: "2.5.29.35",
   extKeyUsage: "2.5.29.37",
+  authorityInfoAccess: "1.3.6.1.5.5.7.1.1",
+  /** RFC 6960 4.2.2.2.1. */
+  ocspNoCheck: "1.3.6.1.5.5.7.48.1.5",
+} as const;
+
+/** Methods of authorityInfoAccess (RFC 5280 4.2.2.1). */
+export const accessMethods = {
+  ocsp: "1.3.6.1.5.5.7.48.1",
+  caIssuers: "1.3.6.1.5.5.7.48.2",
 } as const;
 
 /** Purposes of an extended key usage (RFC 5280 4.2.1.12, RFC 6402 2.10). */
@@ -36,6 +46,7 @@ export const keyPurposes = {
   anyExtendedKeyUsage: "2.5.29.37.0",
   serverAuth: "1.3.6.1.5.5.7.3.1",
   clientAuth: "1.3.6.1.5.5.7.3.2",
+  OCSPSigning: "1.3.6.1.5.5.7.3.9",
   cmcCA: "1.3.6.1.5.5.7.3.27",
   cmcRA: "1.3.6.1.5.5.7.3.28",
 } as const;
@@ -46,10 +57,42 @@ export const requestAttributes = {
   extensionRequest: "1.2.840.113549.1.9.14",
 } as const;
 
-/** CMS content types (RFC 5652 4, 5.1). */
+/** Extensions of a CRL (RFC 5280 5.2). */
+export const crlExtensionTypes = {
+  cRLNumber: "2.5.29.20",
+  deltaCRLIndicator: "2.5.29.27",
+  issuingDistributionPoint: "2.5.29.28",
+  authorityKeyIdentifier: "2.5.29.35",
+} as const;
+
+/** Extensions of an entry of a CRL (RFC 5280 5.3). */
+export const crlEntryExtensionTypes = {
+  reasonCode: "2.5.29.21",
+  invalidityDate: "2.5.29.24",
+  certificateIssuer: "2.5.29.29",
+} as const;
+
+/** Types of OCSP (RFC 6960 4.2.1, 4.4.1). */
+export const ocspTypes = {
+  basic: "1.3.6.1.5.5.7.48.1.1",
+  nonce: "1.3.6.1.5.5.7.48.1.2",
+} as const;
+
+/** CMS content types (RFC 5652 4, 5.1, 6.1, RFC 5083 2.1). */
 export const contentTypes = {
   data: "1.2.840.113549.1.7.1",
   signedData: "1.2.840.113549.1.7.2",
+  envelopedData: "1.2.840.113549.1.7.3",
+  authEnvelopedData: "1.2.840.113549.1.9.16.1.23",
+  /** RFC 8366 5.4; many senders of vouchers write id-data instead. */
+  animaJsonVoucher: "1.2.840.113549.1.9.16.1.40",
+} as const;
+
+/** CMS attributes (RFC 5652 11). */
+export const cmsAttributes = {
+  contentType: "1.2.840.113549.1.9.3",
+  messageDigest: "1.2.840.113549.1.9.4",
+  signingTime: "1.2.840.113549.1.9.5",
 } as const;
 
 /** Types of an otherName: of IDevIDs (RFC 4108 5), of ACP nodes (RFC 8994 6.2.2.1). */
