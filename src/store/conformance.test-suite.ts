@@ -1,3 +1,4 @@
+import { auditConformance } from "./conformance/audit.test-suite.ts";
 import { authoritiesConformance } from "./conformance/authorities.test-suite.ts";
 import { commitsConformance } from "./conformance/commits.test-suite.ts";
 import type { Open } from "./conformance/fixtures.test-suite.ts";
@@ -14,6 +15,7 @@ export function storeConformance(open: Open): void {
   authoritiesConformance(open);
   sessionsConformance(open);
   ledgerConformance(open);
+  auditConformance(open);
   commitsConformance(open);
   isolationConformance(open);
 }

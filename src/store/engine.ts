@@ -1,4 +1,4 @@
-import type { CreateTableBuilder, Kysely, RawBuilder } from "kysely";
+import type { CreateTableBuilder, Expression, Kysely, RawBuilder } from "kysely";
 import type { Schema } from "./schema.ts";
 import type { Query, Statement } from "./statement.ts";
 
@@ -7,6 +7,8 @@ export interface Engine {
   /** Builds and compiles queries in the engine's dialect; never runs one. */
   readonly queries: Kysely<Schema>;
   readonly ddl: Ddl;
+  /** SHA-256 of a text in UTF-8 as lower-case hex, computed by the database. */
+  sha256(text: Expression<string>): Expression<string>;
   /**
    * The rows of one query outside any transaction, integers as numbers and bytes as plain `Uint8Array`s; throws
    * `store-failed` or `store-closed`.

@@ -9,7 +9,7 @@ export interface Migration {
   /** 1 for the first, then one more each. */
   readonly number: number;
   readonly name: string;
-  statements(engine: Pick<Engine, "ddl" | "queries">): readonly Compilable[];
+  statements(engine: Pick<Engine, "ddl" | "queries" | "sha256">): readonly Compilable[];
 }
 
 /**

@@ -1,9 +1,13 @@
 import { type Compilable, type CreateTableBuilder, sql } from "kysely";
 import type { ColumnType, Ddl, Engine } from "./engine.ts";
 import type { Migration } from "./migrate.ts";
+import { auditChain } from "./migrations/audit-chain.ts";
 
 /** The history of the schema, oldest first. */
-export const migrations: readonly Migration[] = [{ number: 1, name: "initial", statements: initial }];
+export const migrations: readonly Migration[] = [
+  { number: 1, name: "initial", statements: initial },
+  { number: 2, name: "audit chain", statements: auditChain },
+];
 
 function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {
   const { schema, text, integer, bytes } = ddl;

@@ -204,4 +204,6 @@ export interface AuditEntry {
   readonly action: string;
   readonly subject: string;
   readonly detail: Readonly<Record<string, unknown>>;
+  /** SHA-256 over this line and the hash of the line before, lower-case hex; given by the store (`audit-chain.ts`). */
+  readonly hash: string;
 }

@@ -156,4 +156,5 @@ export interface AuditRow {
   readonly subject: string;
   /** JSON. */
   readonly detail: string;
+  readonly hash: string;
 }

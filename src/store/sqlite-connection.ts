@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
@@ -135,6 +136,7 @@ function configure(database: DatabaseSync, path: string): void {
   const mode = database.prepare("PRAGMA journal_mode = WAL").get()?.["journal_mode"];
   if (path !== inMemory && mode !== "wal")
     throw new StoreError("store-failed", `The file system of ${path} cannot keep a write-ahead log; use a local disk.`);
+  database.function("sha256", { deterministic: true, directOnly: true }, (text) => hash("sha256", String(text)));
   // FULL: a commit is on the disk when it returns, also when the power fails (SQLite documentation, PRAGMA synchronous).
   database.exec("PRAGMA synchronous = FULL");
 }

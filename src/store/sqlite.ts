@@ -38,6 +38,7 @@ export function sqliteEngine(connection: SqliteConnection): Engine {
   return {
     queries,
     ddl,
+    sha256: (text) => sql`sha256(${text})`,
     async read(query) {
       if (closing !== undefined) throw new StoreError("store-closed", "The store is closed.");
       try {

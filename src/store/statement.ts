@@ -1,5 +1,6 @@
-import type { Compilable, CompiledQuery } from "kysely";
+import type { Compilable, CompiledQuery, Kysely, RawBuilder } from "kysely";
 import type { Write } from "../core/write.ts";
+import type { Schema } from "./schema.ts";
 
 /** What every engine can bind and return. */
 export type SqlValue = string | number | null | Uint8Array;
@@ -47,6 +48,11 @@ export function prepared<Args extends object, Row>(
 export function compiled<Row>(query: Compilable<Row>): Query<Row> {
   const { sql, parameters } = query.compile();
   return { sql, parameters: parameters as readonly SqlValue[] };
+}
+
+/** SQL that is written out, for what a query builder cannot say in all dialects. */
+export function written(queries: Kysely<Schema>, sql: RawBuilder<unknown>): Compilable {
+  return { compile: () => sql.compile(queries) };
 }
 
 /** `query` as a statement that must change exactly one row. */

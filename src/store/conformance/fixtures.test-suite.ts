@@ -139,7 +139,7 @@ export function run(id: string, fields: Partial<StoredRun> = {}): StoredRun {
 
 export function auditEntry(
   action: string,
-  fields: Partial<Omit<AuditEntry, "sequence">> = {},
-): Omit<AuditEntry, "sequence"> {
+  fields: Partial<Omit<AuditEntry, "sequence" | "hash">> = {},
+): Omit<AuditEntry, "sequence" | "hash"> {
   return { tenant: "a", at: 10, actor: "operator", action, subject: "d1", detail: { rule: 1 }, ...fields };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import type { Write } from "../../core/write.ts";
+import { emptyChain } from "../audit-chain.ts";
 import type { Store } from "../store.ts";
 import {
   anchor,
@@ -109,6 +110,9 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
     "runs.list with filters": store.runs.list(tenant, { device: "d1", outcome: "granted", protocol: "est" }, page),
     "runs.deviceLedger": store.runs.deviceLedger(tenant, "1"),
     "audit.list": store.audit.list(tenant, "newest-first", page),
+    "audit.head": store.audit.head(tenant).then((head) => head && { tenant, ...head }),
+    "audit.hashAt": store.audit.hashAt(tenant, 1).then((hash) => hash && { tenant, hash }),
+    "audit.verify": store.audit.verify(tenant, emptyChain).then(({ head }) => Array(head.sequence).fill({ tenant })),
   };
   const answers = await Promise.all(Object.values(reads));
   return Object.fromEntries(Object.keys(reads).map((name, index) => [name, answers[index]]));

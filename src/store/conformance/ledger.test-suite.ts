@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import type { RunFilter } from "../runs.ts";
 import type { Store } from "../store.ts";
-import { auditEntry, bytes, listed, type Open, rejectsWith, run, storeTest } from "./fixtures.test-suite.ts";
+import { bytes, listed, type Open, rejectsWith, run, storeTest } from "./fixtures.test-suite.ts";
 
-/** Runs and the audit. */
+/** Runs and what devices kept of them. */
 export function ledgerConformance(open: Open): void {
   storeTest(open, "ok/runs: saved, found, listed without events", async (store) => {
     const { device: _, ...unknown } = run("2", { started: 20, outcome: "refused" });
@@ -120,41 +120,6 @@ export function ledgerConformance(open: Open): void {
   storeTest(open, "fail/device ledgers: of no run", async (store) => {
     const ledger = { tenant: "a", run: "r1", ledger: bytes("one") };
     await rejectsWith("guard-lost", store.commit([store.runs.putDeviceLedger(ledger)]));
-  });
-
-  storeTest(open, "ok/audit: numbered per tenant, listed from both ends", async (store) => {
-    await store.commit([
-      store.audit.append(auditEntry("claim")),
-      store.audit.append(auditEntry("approve", { tenant: "b" })),
-      store.audit.append(auditEntry("grant", { detail: {} })),
-    ]);
-    await store.commit([store.audit.append(auditEntry("retire"))]);
-    const entries = [
-      { ...auditEntry("claim"), sequence: 1 },
-      { ...auditEntry("grant", { detail: {} }), sequence: 2 },
-      { ...auditEntry("retire"), sequence: 3 },
-    ];
-    assert.deepEqual(await listed((page) => store.audit.list("a", "oldest-first", page)), entries);
-    assert.deepEqual(await listed((page) => store.audit.list("a", "newest-first", page)), entries.toReversed());
-    const ofB = await listed((page) => store.audit.list("b", "oldest-first", page));
-    assert.deepEqual(ofB, [{ ...auditEntry("approve", { tenant: "b" }), sequence: 1 }]);
-  });
-
-  storeTest(open, "ok/audit: a change that was lost leaves no entry and no gap", async (store) => {
-    await store.commit([store.runs.save(run("1"))]);
-    const commits = [
-      store.commit([store.audit.append(auditEntry("one"))]),
-      store.commit([store.audit.append(auditEntry("lost")), store.runs.save(run("1"))]),
-      store.commit([store.audit.append(auditEntry("two"))]),
-    ];
-    await Promise.allSettled(commits);
-    const actions = (await listed((page) => store.audit.list("a", "oldest-first", page))).map(
-      ({ sequence, action }) => [sequence, action],
-    );
-    assert.deepEqual(actions, [
-      [1, "one"],
-      [2, "two"],
-    ]);
   });
 }
 
