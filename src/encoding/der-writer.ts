@@ -3,7 +3,7 @@ import { DerError } from "./errors.ts";
 import { oidContent } from "./oid.ts";
 import { isAscii, isPrintable } from "./strings.ts";
 import { contextConstructed, contextPrimitive, tags } from "./tags.ts";
-import { timeText } from "./time.ts";
+import { generalizedTimeText, timeText } from "./time.ts";
 
 /** An element of DER with this identifier octet around `content`. */
 export function element(tag: number, content: Uint8Array): Uint8Array {
@@ -105,6 +105,11 @@ export function ia5String(text: string): Uint8Array {
 export function time(milliseconds: number): Uint8Array {
   const { tag, text } = timeText(milliseconds);
   return element(tag, utf8(text));
+}
+
+/** GeneralizedTime in every year, where a type has no choice of UTCTime. Fractions of a second are dropped; throws DerError. */
+export function generalizedTime(milliseconds: number): Uint8Array {
+  return element(tags.generalizedTime, utf8(generalizedTimeText(milliseconds)));
 }
 
 /** All parts behind one header, in one allocation. */

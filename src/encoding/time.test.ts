@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { utf8 } from "../core/bytes.ts";
 import { tags } from "./tags.ts";
-import { timeOf, timeText } from "./time.ts";
+import { generalizedTimeText, timeOf, timeText } from "./time.ts";
 
 test("ok/known times", () => {
   assert.equal(timeOf(tags.utcTime, utf8("130509035331Z")), Date.UTC(2013, 4, 9, 3, 53, 31));
@@ -19,6 +19,7 @@ test("ok/the form changes at 2050 and before 1950", () => {
   assert.deepEqual(timeText(Date.UTC(1950, 0, 1)), { tag: tags.utcTime, text: "500101000000Z" });
   assert.deepEqual(timeText(Date.UTC(1949, 11, 31)), { tag: tags.generalizedTime, text: "19491231000000Z" });
   assert.deepEqual(timeText(253_402_300_799_000), { tag: tags.generalizedTime, text: "99991231235959Z" });
+  assert.equal(generalizedTimeText(Date.UTC(2026, 0, 2, 3, 4, 5, 6)), "20260102030405Z");
 });
 
 test("ok/every second from year 0 to 9999 is read back", () => {

@@ -23,14 +23,21 @@ export function timeOf(tag: number, content: Uint8Array): number {
 
 /** Tag and text of a Time at `milliseconds` since 1970-01-01 UTC, without the fraction of a second; throws DerError. */
 export function timeText(milliseconds: number): { readonly tag: number; readonly text: string } {
+  const text = generalizedTimeText(milliseconds);
+  // RFC 5280 4.1.2.5: UTCTime through the year 2049, GeneralizedTime from 2050 on.
+  return text >= "1950" && text < "2050"
+    ? { tag: tags.utcTime, text: text.slice(2) }
+    : { tag: tags.generalizedTime, text };
+}
+
+/** Text of a GeneralizedTime at `milliseconds` since 1970-01-01 UTC, without the fraction of a second; throws DerError. */
+export function generalizedTimeText(milliseconds: number): string {
   const date = new Date(milliseconds);
   const year = date.getUTCFullYear();
   if (!(year >= 0 && year <= 9999)) throw new DerError("bad-value", "Time is not from year 0 to year 9999.");
   const day = twoDigits(date.getUTCMonth() + 1) + twoDigits(date.getUTCDate());
   const clock = twoDigits(date.getUTCHours()) + twoDigits(date.getUTCMinutes()) + twoDigits(date.getUTCSeconds());
-  const text = `${twoDigits(Math.floor(year / 100))}${twoDigits(year % 100)}${day}${clock}Z`;
-  // RFC 5280 4.1.2.5: UTCTime through the year 2049, GeneralizedTime from 2050 on.
-  return year >= 1950 && year < 2050 ? { tag: tags.utcTime, text: text.slice(2) } : { tag: tags.generalizedTime, text };
+  return `${twoDigits(Math.floor(year / 100))}${twoDigits(year % 100)}${day}${clock}Z`;
 }
 
 function fullText(tag: number, text: string): string {

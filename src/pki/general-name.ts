@@ -17,7 +17,7 @@ export type GeneralName =
   | { readonly kind: "x400Address" | "ediPartyName"; readonly raw: Uint8Array };
 
 /** Reads one GeneralName; throws DerError. It does not check that names of hosts or mailboxes look like such. */
-function readGeneralName(reader: DerReader): GeneralName {
+export function readGeneralName(reader: DerReader): GeneralName {
   if (reader.has(contextConstructed(0)))
     return reader.explicit(0, (content) => ({
       kind: "otherName",
@@ -59,8 +59,8 @@ export function encodeGeneralName(name: GeneralName): Uint8Array {
 }
 
 /** Reads GeneralNames: at least one of them (RFC 5280 4.2.1.6: SIZE (1..MAX)); throws DerError. */
-export function readGeneralNames(reader: DerReader): readonly GeneralName[] {
-  const names = reader.listOf(readGeneralName, maximumNames);
+export function readGeneralNames(reader: DerReader, tag: number = tags.sequence): readonly GeneralName[] {
+  const names = reader.listOf(readGeneralName, maximumNames, tag);
   if (names.length === 0) throw new DerError("bad-value", "GeneralNames holds no name.");
   return names;
 }
