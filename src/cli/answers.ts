@@ -12,7 +12,17 @@ export type Approval = z.infer<typeof schemas.approval>;
 export type Anchor = z.infer<typeof schemas.anchor>;
 export type Rule = z.infer<typeof schemas.rule>;
 export type EstUser = z.infer<typeof schemas.estUser>;
+export type AuditHead = z.infer<typeof schemas.auditHead>;
+export type AuditEntry = z.infer<typeof schemas.auditEntry>;
 export type Status = ServiceStatus;
+
+/** How far the chain of an audit was checked. */
+export interface AuditSection {
+  readonly head: AuditHead;
+  readonly done: boolean;
+  readonly broken?: { readonly sequence: number; readonly kind: "missing" | "changed" };
+  readonly noted?: AuditHead & { readonly holds: boolean };
+}
 
 export interface WholeDevice extends Device {
   readonly identities: readonly z.infer<typeof schemas.identity>[];

@@ -5,6 +5,7 @@ export type CliErrorCode =
   | "file-unreadable"
   | "file-unwritable"
   | "answer-unexpected"
+  | "audit-broken"
   | "nothing-there"
   | "interrupted";
 

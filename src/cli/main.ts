@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { codeOf, messageOf } from "../core/errors.ts";
 import { addApprovals } from "./approve.ts";
+import { addAudit } from "./audit.ts";
 import { addCa } from "./ca.ts";
 import { addClaim } from "./claim.ts";
 import { addCompare } from "./compare.ts";
@@ -66,6 +67,7 @@ function program(): Command {
   addCa(root);
   addEstUsers(root);
   addRuns(root);
+  addAudit(root);
   addCompare(root);
   addDemo(root);
   addDeviceEst(root.command("device").description("be a device: onboard this machine for real"));

@@ -133,6 +133,7 @@ test("fail/housekeeping: a pass that fails is told, the next one is tried, until
     store,
     tenants: [tenant],
     clock,
+    auditHeads: { note: () => Promise.reject(new Error("housekeeping went on after a failure")) },
     onError: (error) => void told.push(codeOf(error)),
   });
   await thirdSleep.promise;

@@ -1,16 +1,18 @@
 import type { Clock } from "../core/clock.ts";
 import { waitingLifetime } from "../protocols/est/index.ts";
 import type { Store } from "../store/store.ts";
+import type { AuditHeads } from "./audit-heads.ts";
 
 export interface HousekeepingOptions {
   readonly store: Store;
   readonly tenants: readonly string[];
   readonly clock: Clock;
+  readonly auditHeads: Pick<AuditHeads, "note">;
   /** Told of a pass that failed; the next one tries again. Must not throw. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Runs `cleanUp` every ten seconds until it is stopped. */
+/** Runs `cleanUp`, and notes where the audits stand, every ten seconds until it is stopped. */
 export function startHousekeeping(options: HousekeepingOptions): { readonly stop: () => void } {
   const stopped = new AbortController();
   const { signal } = stopped;
@@ -19,6 +21,7 @@ export function startHousekeeping(options: HousekeepingOptions): { readonly stop
       try {
         await options.clock.sleep(interval, signal);
         await cleanUp(options, signal);
+        await options.auditHeads.note(options.tenants);
       } catch (error) {
         if (!signal.aborted) options.onError(error);
       }
@@ -34,7 +37,7 @@ export function startHousekeeping(options: HousekeepingOptions): { readonly stop
  * leaves is for the next one. Throws what the store throws, and the signal's reason.
  */
 export async function cleanUp(
-  { store, tenants, clock }: Omit<HousekeepingOptions, "onError">,
+  { store, tenants, clock }: Omit<HousekeepingOptions, "onError" | "auditHeads">,
   signal?: AbortSignal,
 ): Promise<void> {
   const now = clock.now();

@@ -16,6 +16,7 @@ import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
 import { listenUnix } from "../transport/http/unix.ts";
 import { admissionOf } from "./admission.ts";
 import { createApi, localActor, type ServiceStatus } from "./api/index.ts";
+import { type AuditHeads, auditHeads } from "./audit-heads.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import { ServiceError } from "./errors.ts";
 import { credentialsOf } from "./est-users.ts";
@@ -81,6 +82,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     checkDatabase(database, join(data, "vault.key"));
     const store = await openSqliteStore(database);
     opened.push(() => store.close());
+    const heads = auditHeads(join(data, "audit-heads.json"), store);
+    for (const tenant of await heads.contradicted()) log.error({ tenant }, auditContradicted);
     const vault = openVault(data, systemRandomness, await holdsSealed(store));
     const parts = { store, vault, clock: systemClock, randomness: systemRandomness };
     const tenants = new Map<string, OpenTenant>();
@@ -88,7 +91,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       ["default", options.port],
       ["demo", options.demoPort],
     ] as const) {
-      const open = await openTenant(tenant, port, options, { ...parts, log, onStoreError });
+      const open = await openTenant(tenant, port, options, { ...parts, log, onStoreError, heads });
       tenants.set(tenant, open);
       opened.push(() => open.close());
     }
@@ -107,6 +110,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       {
         ...parts,
         surveys: [estSurvey],
+        auditHeads: heads,
         status,
         requireTenant(tenant) {
           if (!tenants.has(tenant))
@@ -129,9 +133,13 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       store,
       tenants: [...tenants.keys()],
       clock: systemClock,
+      auditHeads: heads,
       onError: onStoreError,
     });
-    opened.push(() => housekeeping.stop());
+    opened.push(async () => {
+      housekeeping.stop();
+      await heads.note([...tenants.keys()]).catch(onStoreError);
+    });
     return { status, socket, demoIsDue: () => demoIsDue(store, [...tenants.keys()]), failed: failed.promise, close };
   } catch (error) {
     await close();
@@ -146,6 +154,7 @@ interface Parts {
   readonly randomness: Randomness;
   readonly log: Logger;
   readonly onStoreError: (error: unknown) => void;
+  readonly heads: AuditHeads;
 }
 
 interface OpenTenant {
@@ -157,7 +166,7 @@ interface OpenTenant {
 
 /** One tenant: its authority, its policy, and the one listener that belongs to it. */
 async function openTenant(tenant: string, port: number, options: SystemOptions, parts: Parts): Promise<OpenTenant> {
-  const { store, clock, randomness, log } = parts;
+  const { store, clock, randomness, log, heads } = parts;
   const names = [
     ...new Set([
       ...options.names,
@@ -207,6 +216,7 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
   return {
     listener,
     async forget() {
+      heads.forget(tenant);
       await store.commit([store.tenants.remove(tenant)]);
       listener.replaceCredential(await prepare());
       const at = clock.now();
@@ -255,6 +265,9 @@ function urlOf(host: string, port: number): string {
 }
 
 const removal = "tenant-forgotten";
+
+const auditContradicted =
+  "the audit does not hold the line that was noted of it: the database was restored from an older backup, or lines of it were removed or changed; look with: hatchery audit verify";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   readonly version: string;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { hex } from "../../src/core/bytes.ts";
 import { parseCertificate } from "../../src/pki/certificate.ts";
+import { type AuditHead, brokenLink, type ChainedLine, emptyChain } from "../../src/store/audit-chain.ts";
 import type { Received } from "./fleet.ts";
 
 /** What the store of a dead service holds, counted. */
@@ -21,7 +22,7 @@ export function checkKept(data: string, received: readonly Received[]): Kept {
     const runs = new Map(
       rows<RunRow>("select * from runs where tenant = 'default' and outcome = 'granted'").map((run) => [run.id, run]),
     );
-    const audit = rows<AuditRow>("select * from audit where tenant = 'default' order by sequence");
+    const audit = rows<ChainedLine>("select * from audit where tenant = 'default' order by sequence");
 
     const stored = new Set(certificates.map(({ certificate }) => hex(certificate)));
     for (const { name, certificate } of received)
@@ -38,7 +39,11 @@ export function checkKept(data: string, received: readonly Received[]): Kept {
 
     const granted = audit.filter(({ action }) => action === "granted").map(({ detail }) => JSON.parse(detail).run);
     assert.deepEqual(granted.toSorted(), [...runs.keys()].toSorted(), "one line of audit for each granted run");
-    for (const [index, { sequence }] of audit.entries()) assert.equal(sequence, index + 1, "the audit has no gap");
+    let head: AuditHead = emptyChain;
+    for (const line of audit) {
+      assert.equal(brokenLink(head, line), undefined, "the audit's chain holds");
+      head = line;
+    }
 
     const devices = rows<DeviceRow>("select * from devices where tenant = 'default'");
     allDifferent(devices, "name", ({ name }) => name);
@@ -92,12 +97,6 @@ interface RunRow {
   readonly id: string;
   readonly device: string;
   readonly variant: string;
-}
-
-interface AuditRow {
-  readonly sequence: number;
-  readonly action: string;
-  readonly detail: string;
 }
 
 interface DeviceRow {

@@ -31,6 +31,7 @@ async function house() {
       clock,
       randomness: seededRandomness("api"),
       surveys: [],
+      auditHeads: { noted: () => undefined },
       status: () => ({ version: "1.2.3", started: 0, data: "/srv", listeners: [] }),
       requireTenant(asked) {
         if (asked !== tenant) throw new ServiceError("not-found", `there is no tenant ${asked}`);

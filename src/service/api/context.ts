@@ -2,6 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Randomness } from "../../core/randomness.ts";
 import type { Survey } from "../../knowledge/survey.ts";
 import type { Store } from "../../store/store.ts";
+import type { AuditHeads } from "../audit-heads.ts";
 
 /** What the API's routes work on. */
 export interface ApiContext {
@@ -9,6 +10,7 @@ export interface ApiContext {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly surveys: readonly Survey[];
+  readonly auditHeads: Pick<AuditHeads, "noted">;
   readonly status: () => ServiceStatus;
   /** Throws `not-found` when the service has no such tenant. */
   readonly requireTenant: (tenant: string) => void;

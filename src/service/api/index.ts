@@ -2,6 +2,7 @@ import { z } from "zod";
 import { codeOf, messageOf } from "../../core/errors.ts";
 import { type ApiApp, type ApiError, createApiApp } from "../../transport/http/api-app.ts";
 import { approvalRoutes } from "./approvals.ts";
+import { auditRoutes } from "./audit.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceRoutes } from "./devices.ts";
@@ -52,6 +53,7 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
   policyRoutes(app, context);
   approvalRoutes(app, context);
   credentialRoutes(app, context);
+  auditRoutes(app, context);
   return app;
 }
 

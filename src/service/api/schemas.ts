@@ -119,6 +119,19 @@ export const anchor = z.object({
 
 export const estUser = z.object({ name: z.string(), devices: z.string(), created: z.number().int() });
 
+export const auditHead = z.object({
+  sequence: z.number().int(),
+  hash: z.string().describe("SHA-256 over the line and the hash of the line before, hex"),
+});
+export const auditEntry = auditHead.extend({
+  tenant: z.string(),
+  at: z.number().int(),
+  actor: z.string(),
+  action: z.string(),
+  subject: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+});
+
 /** One page of `item`. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item).readonly(), next: z.string().optional() });
