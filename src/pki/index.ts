@@ -59,7 +59,7 @@ export {
   otherNames,
   requestAttributes,
 } from "./oids.ts";
-export { type PathInput, type Purpose, type ValidPath, validatePath } from "./path.ts";
+export { type PathInput, type Profile, type ValidPath, validatePath } from "./path.ts";
 export {
   authorityKeyIdentifierOf,
   type BasicConstraints,

@@ -195,7 +195,7 @@ test("ok/openssl verify accepts our chain, and we accept it too", async () => {
   ]);
   assert.match(verdict.toString(), /: OK\n$/);
   const chain = [device, issuing].map(parseCertificate);
-  const path = validatePath({ chain, anchors: [parseCertificate(root)], at: now, purpose: "tls-client" });
+  const path = validatePath({ chain, anchors: [parseCertificate(root)], at: now, profile: "tls-client" });
   assert.equal(path.signaturesVerified, 2);
 
   // Our certs-only message in openssl, and the one of openssl with us.
@@ -249,7 +249,7 @@ test("ok/a chain of openssl is accepted by us", () => {
   assert.ok(leaf && root);
   assert.deepEqual(basicConstraintsOf(leaf.extensions), { cA: false });
   assert.ok(extensionOf(leaf.extensions, extensionTypes.extKeyUsage));
-  const { anchor } = validatePath({ chain: [leaf], anchors: [root], at: leaf.notBefore, purpose: "tls-client" });
+  const { anchor } = validatePath({ chain: [leaf], anchors: [root], at: leaf.notBefore, profile: "tls-client" });
   assert.equal(anchor, root);
 });
 

@@ -9,7 +9,7 @@ import type { Extension } from "./extensions.ts";
 import { buildCertificate } from "./issue.ts";
 import { encodeName } from "./name.ts";
 import { attributeTypes, extensionTypes, keyPurposes } from "./oids.ts";
-import { type PathInput, type Purpose, validatePath } from "./path.ts";
+import { type PathInput, type Profile, validatePath } from "./path.ts";
 import {
   encodeAuthorityKeyIdentifier,
   encodeBasicConstraints,
@@ -99,7 +99,7 @@ const input: PathInput = {
   chain: [leaf, lowCertificate, middleCertificate],
   anchors: [rootCertificate],
   at: now,
-  purpose: "tls-client",
+  profile: "tls-client",
 };
 
 function refuses(code: PathErrorCode, changes: Partial<PathInput>): void {
@@ -199,9 +199,9 @@ test("fail/signature algorithms and keys", async () => {
     chain: [await endEntity(root, device)],
     anchors: [await ca(root, root, { publicKey: weak })],
   });
-  for (const purpose of ["tls-client", "tls-server", "idevid"] as const)
-    refuses("unsupported-key", { chain: [await endEntity(root, device, { publicKey: weak })], purpose });
-  refuses("unsupported-key", { chain: [await ca(root, middle, { publicKey: weak })], purpose: "authority" });
+  for (const profile of ["tls-client", "tls-server", "idevid"] as const)
+    refuses("unsupported-key", { chain: [await endEntity(root, device, { publicKey: weak })], profile });
+  refuses("unsupported-key", { chain: [await ca(root, middle, { publicKey: weak })], profile: "ca" });
 });
 
 test("fail/issuers that are no CA", async () => {
@@ -254,19 +254,19 @@ test("ok/purposes by keyUsage and extKeyUsage", async () => {
   const { clientAuth, serverAuth, cmcRA, anyExtendedKeyUsage } = keyPurposes;
   const withPurposes = (...purposes: string[]) =>
     endEntity(root, device, { extensions: [encodeExtKeyUsage(purposes)] });
-  const accepts = async (purpose: Purpose, certificate: Certificate) =>
-    assert.ok(validatePath({ ...input, purpose, chain: [certificate] }));
+  const accepts = async (profile: Profile, certificate: Certificate) =>
+    assert.ok(validatePath({ ...input, profile, chain: [certificate] }));
   await accepts("tls-client", await withPurposes(clientAuth));
   await accepts("tls-client", await withPurposes(anyExtendedKeyUsage));
   await accepts("tls-server", await withPurposes(serverAuth, cmcRA));
   await accepts("idevid", await withPurposes(cmcRA));
-  await accepts("authority", middleCertificate);
+  await accepts("ca", middleCertificate);
   refuses("key-usage", { chain: [await withPurposes(serverAuth)] });
-  refuses("key-usage", { purpose: "tls-server", chain: [await withPurposes(clientAuth)] });
+  refuses("key-usage", { profile: "tls-server", chain: [await withPurposes(clientAuth)] });
   const cannotSign = encodeKeyUsage(["keyAgreement"]);
   refuses("key-usage", { chain: [await endEntity(root, device, { extensions: [cannotSign] })] });
-  refuses("key-usage", { purpose: "idevid", chain: [await endEntity(root, device, { extensions: [cannotSign] })] });
-  refuses("not-a-ca", { purpose: "authority" });
+  refuses("key-usage", { profile: "idevid", chain: [await endEntity(root, device, { extensions: [cannotSign] })] });
+  refuses("not-a-ca", { profile: "ca" });
   // Neither extension: everything is allowed.
   await accepts("tls-server", await issue(root, device, {}, []));
 });
@@ -275,7 +275,7 @@ test("fail/an intermediate for another purpose", async () => {
   const forServers = encodeExtKeyUsage([keyPurposes.serverAuth]);
   const chain = [leaf, await ca(middle, low, { extensions: [forServers] }), middleCertificate];
   refuses("key-usage", { chain });
-  assert.ok(validatePath({ ...input, chain, purpose: "tls-server" }));
+  assert.ok(validatePath({ ...input, chain, profile: "tls-server" }));
 });
 
 test("fail/malformed extensions", async () => {

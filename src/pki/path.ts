@@ -20,7 +20,7 @@ import {
  * What the first certificate is to be used for: the client's or the server's end of TLS, an identity made by a manufacturer
  * (IEEE 802.1AR), or an authority, such as the certificates around a roll-over (RFC 7030 4.1.3).
  */
-export type Purpose = "tls-client" | "tls-server" | "idevid" | "authority";
+export type Profile = "tls-client" | "tls-server" | "idevid" | "ca";
 
 export interface PathInput {
   /** As received: the certificate in question first, then others in any order. */
@@ -29,7 +29,7 @@ export interface PathInput {
   readonly anchors: readonly Certificate[];
   /** Milliseconds since 1970-01-01 UTC; undefined for a device without a clock, and then no dates are checked. */
   readonly at: number | undefined;
-  readonly purpose: Purpose;
+  readonly profile: Profile;
 }
 
 export interface ValidPath {
@@ -46,12 +46,12 @@ export interface ValidPath {
  * does not check revocation or host names, and it refuses name constraints and critical policies instead of processing
  * them. An anchor never vouches for itself: it has to issue something.
  */
-export function validatePath({ chain, anchors, at, purpose }: PathInput): ValidPath {
+export function validatePath({ chain, anchors, at, profile }: PathInput): ValidPath {
   const [leaf, ...others] = chain;
   if (leaf === undefined) throw new PathError("no-path", "There is no certificate.");
   if (chain.length > maximumChain)
     throw new PathError("path-too-long", `More than ${maximumChain} certificates were sent.`);
-  const search: Search = { others, anchors, at, purpose, signaturesVerified: 0, failure: undefined };
+  const search: Search = { others, anchors, at, profile, signaturesVerified: 0, failure: undefined };
   try {
     checkLeaf(leaf, search);
     const found = extended([leaf], search);
@@ -127,7 +127,7 @@ function noteFailure(search: Search, path: Path, error: PathError): void {
 function checkLeaf(leaf: Certificate, search: Search): void {
   // Nothing else on the way asks for this key, and one that is weak or on a curve of its own choice proves nobody.
   void leaf.publicKey;
-  if (search.purpose === "authority") {
+  if (search.profile === "ca") {
     checkAuthority(leaf, search);
     return;
   }
@@ -135,13 +135,13 @@ function checkLeaf(leaf: Certificate, search: Search): void {
   checkExtensions(leaf);
   // RFC 5246 7.4.2, RFC 8446 4.4.2.2, IEEE 802.1AR 8.10: the key signs.
   checkKeyUsage(leaf, "digitalSignature");
-  checkExtKeyUsage(leaf, search.purpose);
+  checkExtKeyUsage(leaf, search.profile);
 }
 
 function checkIntermediate(issuer: Certificate, search: Search, path: Path): void {
   checkAuthority(issuer, search, path);
   // Not in RFC 5280, but what everybody does: a CA for e-mail does not make TLS clients.
-  checkExtKeyUsage(issuer, search.purpose);
+  checkExtKeyUsage(issuer, search.profile);
 }
 
 function checkAuthority(issuer: Certificate, search: Search, path?: Path): void {
@@ -182,12 +182,12 @@ function checkKeyUsage(certificate: Certificate, usage: KeyUsage): void {
     throw refusal("key-usage", certificate, `has a keyUsage without ${usage}`);
 }
 
-function checkExtKeyUsage(certificate: Certificate, purpose: Purpose): void {
-  const wanted = extKeyPurposes[purpose];
+function checkExtKeyUsage(certificate: Certificate, profile: Profile): void {
+  const wanted = extKeyPurposes[profile];
   const purposes = extKeyUsageOf(certificate.extensions);
   if (wanted === undefined || purposes === undefined) return;
   if (!purposes.includes(wanted) && !purposes.includes(keyPurposes.anyExtendedKeyUsage))
-    throw refusal("key-usage", certificate, `has an extKeyUsage that does not allow the purpose ${purpose}`);
+    throw refusal("key-usage", certificate, `has an extKeyUsage that does not allow the profile ${profile}`);
 }
 
 function isSelfIssued(certificate: Certificate): boolean {
@@ -220,11 +220,11 @@ function asPathError(error: unknown): PathError {
 }
 
 /** IEEE 802.1AR leaves the extKeyUsage of IDevIDs to the manufacturer, and authorities are held to keyCertSign. */
-const extKeyPurposes: Readonly<Record<Purpose, string | undefined>> = {
+const extKeyPurposes: Readonly<Record<Profile, string | undefined>> = {
   "tls-client": keyPurposes.clientAuth,
   "tls-server": keyPurposes.serverAuth,
   idevid: undefined,
-  authority: undefined,
+  ca: undefined,
 };
 
 /** RFC 5280 4.2: a critical extension that is not processed here is a reason to refuse. Names of hosts are the caller's. */

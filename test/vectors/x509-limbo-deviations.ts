@@ -38,7 +38,7 @@ export const deviations: readonly Deviations[] = [
   {
     reason: "host-name",
     outcome: "accepted",
-    profiles: ["authority"],
+    profiles: ["ca"],
     cases: ["rfc5280::ca-as-leaf-wrong-san"],
   },
   {
@@ -89,7 +89,7 @@ export const deviations: readonly Deviations[] = [
   {
     reason: "rule-of-the-web",
     outcome: "accepted",
-    profiles: ["authority"],
+    profiles: ["ca"],
     cases: ["webpki::ca-as-leaf"],
   },
   {

@@ -18,7 +18,7 @@ export interface LimboCase {
 }
 
 /** Our purposes; `tls` is tls-server or tls-client, as the case says. */
-export const profiles = ["tls", "idevid", "authority"] as const;
+export const profiles = ["tls", "idevid", "ca"] as const;
 export type Profile = (typeof profiles)[number];
 
 export type Outcome =
@@ -33,7 +33,7 @@ export function outcomeOf(limbo: LimboCase, profile: Profile): Outcome {
       chain: [limbo.peer_certificate, ...limbo.untrusted_intermediates].map(parsed),
       anchors: limbo.trusted_certs.map(parsed),
       at: limbo.validation_time === null ? today : Date.parse(limbo.validation_time),
-      purpose: profile === "tls" ? tlsPurposeOf(limbo) : profile,
+      profile: profile === "tls" ? tlsPurposeOf(limbo) : profile,
     });
     return { kind: "accepted", signaturesVerified };
   } catch (error) {
@@ -47,7 +47,7 @@ export function outcomeOf(limbo: LimboCase, profile: Profile): Outcome {
  * word stands for all others.
  */
 export function expectedOf(limbo: LimboCase, profile: Profile): Outcome["kind"] {
-  if (profile === "authority" && !isAuthority(limbo)) return "refused";
+  if (profile === "ca" && !isAuthority(limbo)) return "refused";
   return limbo.expected_result === "SUCCESS" ? "accepted" : "refused";
 }
 

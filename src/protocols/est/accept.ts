@@ -29,7 +29,7 @@ export function acceptAuthorities(
           chain,
           anchors: trusted,
           at: now,
-          purpose: "authority",
+          profile: "ca",
         }).signaturesVerified;
       } catch (cause) {
         throw new EstFailed(
@@ -71,7 +71,7 @@ export function acceptCertificate(
     const others = [...authorities, ...received].filter((each) => each !== certificate && !isSelfIssued(each));
     const anchors = roots.length > 0 ? roots : authorities;
     const chain = [certificate, ...unique(others)];
-    const { path, signaturesVerified } = validatePath({ chain, anchors, at: now, purpose: "tls-client" });
+    const { path, signaturesVerified } = validatePath({ chain, anchors, at: now, profile: "tls-client" });
     return { certificate, chain: path.slice(1), signaturesVerified };
   } catch (cause) {
     throw new EstFailed(

@@ -148,20 +148,20 @@ function onlyText({ subject }: Certificate, type: string): string | undefined {
 function validate(
   chain: readonly Certificate[],
   anchors: readonly Certificate[],
-  purpose: "idevid" | "tls-client",
+  profile: "idevid" | "tls-client",
   ports: Ports,
 ): number {
-  return validateFully(chain, anchors, purpose, ports).signaturesVerified;
+  return validateFully(chain, anchors, profile, ports).signaturesVerified;
 }
 
 function validateFully(
   chain: readonly Certificate[],
   anchors: readonly Certificate[],
-  purpose: "idevid" | "tls-client",
+  profile: "idevid" | "tls-client",
   ports: Ports,
 ) {
   try {
-    return validatePath({ chain, anchors, at: ports.clock.now(), purpose });
+    return validatePath({ chain, anchors, at: ports.clock.now(), profile });
   } catch (cause) {
     if (!(cause instanceof PathError)) throw cause;
     throw new EstRefused(pathRefusals[cause.code] ?? "certificate-unknown", cause.message, { cause });
