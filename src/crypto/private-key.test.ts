@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { mutations } from "../../test/mutate.ts";
 import { equal, fromHex, utf8 } from "../core/bytes.ts";
+import * as der from "../encoding/der-writer.ts";
 import { encodePem } from "../encoding/pem.ts";
 import { CryptoError } from "./errors.ts";
 import {
@@ -86,6 +87,18 @@ test("fail/what holds no usable private key", () => {
   assert.throws(() => privateKeyFromDer(new Uint8Array([...privateKeyToDer(generateKey("P-256")), 0])), {
     code: "malformed-key",
   });
+});
+
+test("fail/halves that do not belong together, and a scalar that is longer than its curve's", () => {
+  const [own, other] = [generateKey("P-256"), generateKey("P-256")].map((key) =>
+    key.export({ format: "der", type: "sec1" }),
+  );
+  assert.ok(own !== undefined && other !== undefined);
+  const mixed = Buffer.concat([own.subarray(0, -65), other.subarray(-65)]);
+  const scalar = der.octetString(Buffer.concat([Uint8Array.of(1), own.subarray(7, 39)]));
+  const curve = der.explicit(0, der.objectIdentifier("1.2.840.10045.3.1.7"));
+  for (const bytes of [mixed, der.sequence([der.integer(1), scalar, curve])])
+    assert.throws(() => privateKeyFromDer(bytes), { code: "malformed-key" });
 });
 
 test("ok/damaged keys are answered with a CryptoError or a key", () => {

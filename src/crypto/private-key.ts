@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { view } from "../core/bytes.ts";
 import { type DerReader, decodeDer } from "../encoding/der.ts";
 import { DerError, PemError } from "../encoding/errors.ts";
@@ -43,11 +43,15 @@ export function privateKeyForm(der: Uint8Array): PrivateKeyForm {
   }
 }
 
-/** The private key in one of the three forms of DER; throws CryptoError. A key of one side's own: limits as for public keys. */
+/**
+ * The private key in one of the three forms of DER; throws CryptoError. A key of one side's own: limits as for public keys. It
+ * signs once, to see that both halves belong together.
+ */
 export function privateKeyFromDer(der: Uint8Array): PrivateKey {
   const type = privateKeyForm(der);
   const key = imported(der, type);
-  publicKeyOf(createPublicKey(key).export({ format: "der", type: "spki" }));
+  const { keyObject } = publicKeyOf(createPublicKey(key).export({ format: "der", type: "spki" }));
+  if (!signsFor(keyObject, key)) throw malformed();
   return key;
 }
 
@@ -94,6 +98,16 @@ function imported(der: Uint8Array, type: PrivateKeyForm): PrivateKey {
   }
 }
 
+/** OpenSSL takes the public half that a file has as it is, and scalars longer than the curve's, with which nothing works. */
+function signsFor(publicKey: KeyObject, key: PrivateKey): boolean {
+  const hash = key.asymmetricKeyType === "ed25519" ? undefined : "sha256";
+  try {
+    return verify(hash, trial, publicKey, sign(hash, trial, key));
+  } catch {
+    return false;
+  }
+}
+
 function blocksOf(text: string): ReturnType<typeof decodePem> {
   try {
     return decodePem(text);
@@ -111,3 +125,5 @@ function malformed(): CryptoError {
 function encrypted(): CryptoError {
   return new CryptoError("unsupported-key", "The private key is encrypted: decrypt it first, with openssl pkey.");
 }
+
+const trial = Buffer.from("both halves of a key belong together");
