@@ -1,4 +1,12 @@
 /** Certificates, certification requests, CMS, CRLs, certificate paths: parsed, checked and built. Pure. */
+export {
+  type AccessDescription,
+  authorityInfoAccessOf,
+  crlDistributionPointsOf,
+  type DistributionPoint,
+  encodeAuthorityInfoAccess,
+  encodeCrlDistributionPoint,
+} from "./access-extensions.ts";
 export { type Certificate, parseCertificate } from "./certificate.ts";
 export { decodeCertsOnly, encodeCertsOnly } from "./cms.ts";
 export {
@@ -51,7 +59,21 @@ export {
   type NameAttribute,
   parseName,
 } from "./name.ts";
+export type { CertId, CertIdHash } from "./ocsp-cert-id.ts";
+export { OcspError, type OcspErrorCode } from "./ocsp-errors.ts";
+export { buildOcspRequest, type OcspRequest, parseOcspRequest } from "./ocsp-request.ts";
 export {
+  type BasicOcspResponse,
+  type OcspExpectation,
+  type OcspResponse,
+  parseOcspResponse,
+  type SingleResponse,
+  verifyOcspResponse,
+} from "./ocsp-response.ts";
+export { buildOcspError, buildOcspResponse, type OcspResponseContent } from "./ocsp-response-build.ts";
+export type { CertStatus, OcspErrorStatus } from "./ocsp-statuses.ts";
+export {
+  accessMethods,
   attributeTypes,
   contentTypes,
   extensionTypes,
@@ -68,6 +90,7 @@ export {
   encodeBasicConstraints,
   encodeExtKeyUsage,
   encodeKeyUsage,
+  encodeOcspNoCheck,
   encodeSubjectAltName,
   encodeSubjectKeyIdentifier,
   extKeyUsageOf,

@@ -111,20 +111,27 @@ export function encodeAuthorityKeyIdentifier(keyIdentifier: Uint8Array): Extensi
   return { type: extensionTypes.authorityKeyIdentifier, critical: false, value };
 }
 
+/** The responder's own certificate need not be asked about for as long as it is valid; not critical (RFC 6960 4.2.2.2.1). */
+export function encodeOcspNoCheck(): Extension {
+  return { type: extensionTypes.ocspNoCheck, critical: false, value: der.nullValue() };
+}
+
 /**
  * A key identifier for a SubjectPublicKeyInfo: the leftmost 160 bits of the SHA-256 of the key's bits (RFC 7093 2, method 1).
  * Throws PkiError `unencodable` when the bytes are no SubjectPublicKeyInfo.
  */
 export function keyIdentifierOf(subjectPublicKeyInfo: Uint8Array): Uint8Array {
-  const bits = encoding("key identifier", () =>
-    decodeDer(subjectPublicKeyInfo, (reader) =>
-      reader.sequence((content) => {
-        content.any();
-        return content.octetsOfBitString();
-      }),
-    ),
+  return sha256(encoding("key identifier", () => publicKeyBitsOf(subjectPublicKeyInfo))).subarray(0, 20);
+}
+
+/** The octets of a SubjectPublicKeyInfo's BIT STRING, without tag, length and number of unused bits; throws DerError. */
+export function publicKeyBitsOf(subjectPublicKeyInfo: Uint8Array): Uint8Array {
+  return decodeDer(subjectPublicKeyInfo, (reader) =>
+    reader.sequence((content) => {
+      content.any();
+      return content.octetsOfBitString();
+    }),
   );
-  return sha256(bits).subarray(0, 20);
 }
 
 const maximumPurposes = 64;
