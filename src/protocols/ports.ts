@@ -5,6 +5,7 @@ import type { Write } from "../core/write.ts";
 import type { Signer } from "../crypto/signer.ts";
 import type { RunOutcome, RunRecorder } from "../knowledge/run.ts";
 import type { Certificate } from "../pki/certificate.ts";
+import type { RevocationReason } from "../pki/crl-reasons.ts";
 import type { Extension } from "../pki/extensions.ts";
 
 /**
@@ -58,29 +59,73 @@ export interface Admission {
 }
 
 export interface CertificateRequest {
-  readonly profile: "device";
+  /** Name of the profile that the certificate is issued by. */
+  readonly profile: string;
   /** Name in DER. */
   readonly subject: Uint8Array;
   /** SubjectPublicKeyInfo in DER, already checked. */
   readonly publicKey: Uint8Array;
   readonly subjectAltName?: Extension;
+  /** The PKCS #10 request as received, for an authority that hands it on. */
+  readonly request?: Uint8Array;
   readonly device?: string;
   readonly run: string;
 }
 
-export interface Issued {
-  readonly certificate: Uint8Array;
-  readonly notAfter: number;
-  readonly writes: readonly Write[];
+/** What became of a request; an authority that asks another one may have to wait for it, or be refused by it. */
+export type Issuance =
+  | {
+      readonly kind: "issued";
+      readonly certificate: Uint8Array;
+      readonly notAfter: number;
+      readonly writes: readonly Write[];
+    }
+  /** `retryAfter`: seconds after which the device may ask again. */
+  | { readonly kind: "pending"; readonly retryAfter: number; readonly reason: string }
+  | { readonly kind: "refused"; readonly reason: string };
+
+export type CertificateStatus =
+  /** Not one that the authority has issued. */
+  | { readonly kind: "unknown" }
+  | { readonly kind: "good" }
+  | { readonly kind: "revoked"; readonly reason: RevocationReason; readonly at: number };
+
+/** What the operator lets one label of a protocol issue, as far as the protocol has to check it. Times in milliseconds. */
+export interface CertificateProfile {
+  readonly name: string;
+  /** Kinds of key that are certified. */
+  readonly keys: readonly CertifiedKeyKind[];
+  readonly leastRsaBits: number;
+  /** Kinds of subjectAltName that a request may ask for. */
+  readonly subjectAltName: readonly RequestedNameKind[];
+  readonly renewal: RenewalRules;
 }
+
+export interface RenewalRules {
+  /** Share of its validity, from 0 to 1, that a certificate has to be old before it is renewed. */
+  readonly after: number;
+  /** How long after its end a certificate may still be renewed. */
+  readonly grace: number;
+  readonly sameKey: boolean;
+}
+
+export type CertifiedKeyKind = "P-256" | "P-384" | "P-521" | "Ed25519" | "RSA";
+export type RequestedNameKind = "dNSName" | "iPAddress";
 
 /** The tenant's certificate authority. */
 export interface Issuer {
-  issue(request: CertificateRequest): Promise<Issued>;
-  /** The root first, then what leads from it to issued certificates. */
+  issue(request: CertificateRequest): Promise<Issuance>;
+  /** What devices are given to trust and to build paths with (RFC 7030 4.1.3), the root of new devices first. */
   authorities(): Promise<readonly Certificate[]>;
-  /** Whether the authority has issued this very certificate. Revocation is not looked at: there is none yet. */
-  issued(certificate: Certificate): Promise<boolean>;
+  /**
+   * The CAs whose certificates are devices' own here, those of former generations as long as they are accepted: each is
+   * trusted by itself.
+   */
+  issuers(): Promise<readonly Certificate[]>;
+  /** Whether the authority has issued this very certificate, and whether it was revoked. Dates are not looked at. */
+  status(certificate: Certificate): Promise<CertificateStatus>;
+  /** The profile that a protocol's label names; undefined when there is no such label. */
+  profile(protocol: string, label: string | undefined): Promise<CertificateProfile | undefined>;
 }
 
 /** Anchors of others that the operator registered. */

@@ -1,181 +1,138 @@
 import { hex } from "../core/bytes.ts";
-import type { Clock } from "../core/clock.ts";
-import type { Randomness } from "../core/randomness.ts";
-import { generateKey, privateKeyFromDer, privateKeyToDer, signerOf } from "../crypto/keys.ts";
 import { sha256 } from "../crypto/mac.ts";
 import type { Signer } from "../crypto/signer.ts";
-import { type Certificate, parseCertificate } from "../pki/certificate.ts";
+import { parseCertificate } from "../pki/certificate.ts";
+import type { Extension } from "../pki/extensions.ts";
 import { buildCertificate } from "../pki/issue.ts";
-import { encodeName, formatName, parseName } from "../pki/name.ts";
-import { attributeTypes } from "../pki/oids.ts";
+import { formatName, parseName } from "../pki/name.ts";
 import {
   encodeAuthorityKeyIdentifier,
-  encodeBasicConstraints,
-  encodeKeyUsage,
   encodeSubjectKeyIdentifier,
   keyIdentifierOf,
+  subjectKeyIdentifierOf,
 } from "../pki/standard-extensions.ts";
 import type { Issuer } from "../protocols/ports.ts";
-import type { Store } from "../store/store.ts";
+import { each } from "../store/paging.ts";
+import type { Authority as AuthorityRecord } from "../store/records.ts";
+import { type AuthorityParts, newGeneration, newSerialNumber } from "./authority-create.ts";
+import { type CaCertificate, type Hierarchy, hierarchyOf } from "./authority-hierarchy.ts";
 import { ServiceError } from "./errors.ts";
-import { extensionsOf, lifetimes, type Profile } from "./profiles.ts";
-import type { Vault } from "./vault.ts";
+import { extensionsOf, type Profile, profileFor, profileNamed, validityOf } from "./profiles.ts";
 
-/** A tenant's certificate authority: a root that signed one issuing CA, whose key is in memory while the service runs. */
+/** A tenant's certificate authority: one generation of root and issuing CA that is active, and perhaps others beside it. */
 export interface Authority extends Issuer {
-  readonly root: Certificate;
-  readonly issuing: Certificate;
+  /** The CAs as they stand; what another process changed is seen a second later. */
+  hierarchy(): Promise<Hierarchy>;
+  /** Makes the next call read the CAs anew: this process has changed them. */
+  refresh(): void;
+  /** The signer of a CA; throws `not-found` when its key is not here, and what the keeper of its key throws. */
+  signer(ca: CaCertificate): Promise<Signer>;
   /** A certificate of the service itself, which no device asked for; it is not recorded. */
   issueOwn(
-    profile: Profile,
+    profile: string,
     subject: Uint8Array,
     publicKey: Uint8Array,
-    names: Parameters<typeof extensionsOf>[1],
+    names: readonly Extension[],
   ): Promise<Uint8Array>;
 }
 
-interface Parts {
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly clock: Clock;
-  readonly randomness: Randomness;
-}
-
 /**
- * The tenant's authority, made on first use: keys sealed, certificates and keys stored in one commit. Throws `not-found`
- * when the store has lost its key, and `seal-broken`.
+ * The tenant's authority, made on first use: keys and certificates stored in one commit. Throws what the keeper of the
+ * issuing CA's key throws, `not-found` and `seal-broken` among them.
  */
-export async function openAuthority(tenant: string, parts: Parts): Promise<Authority> {
-  const { store, vault } = parts;
-  const { items } = await store.authorities.list(tenant, { limit: 10 });
-  const [root, issuing] = ["root", "issuing"].map((name) => items.find((item) => item.name === name));
-  if (root === undefined || issuing === undefined) return createAuthority(tenant, parts);
-  const sealed = await store.authorities.key(tenant, issuing.key);
-  if (sealed === undefined) {
-    throw new ServiceError(
-      "not-found",
-      `the store holds the CA of tenant ${tenant}, but not its key ${issuing.key}; restore the whole data directory from one backup`,
-    );
-  }
-  const signer = signerOf(privateKeyFromDer(vault.open(purposeOf(tenant, issuing.key), sealed.sealed)));
-  return authority(tenant, parseCertificate(root.certificate), parseCertificate(issuing.certificate), signer, parts);
+export async function openAuthority(tenant: string, parts: AuthorityParts): Promise<Authority> {
+  const records = await recordsOf(tenant, parts);
+  if (records.length === 0) await create(tenant, parts);
+  const opened = authority(tenant, parts);
+  // A key that cannot be had is told when the service starts, not to the first device.
+  await opened.signer((await opened.hierarchy()).issuing);
+  return opened;
 }
 
-async function createAuthority(tenant: string, parts: Parts): Promise<Authority> {
-  const { store, vault, clock, randomness } = parts;
-  const now = clock.now();
-  const rootKey = generateKey("P-384");
-  const issuingKey = generateKey("P-256");
-  // Names differ between installations, so that a device which knows two of them can tell them apart.
-  const instance = hex(randomness.bytes(3));
-  const nameOf = (what: string) =>
-    encodeName([
-      { type: attributeTypes.organizationName, value: "Hatchery" },
-      { type: attributeTypes.commonName, value: `${tenant} ${what} ${instance}` },
-    ]);
-  const certify = async (
-    subject: Uint8Array,
-    publicKey: Uint8Array,
-    issuer: Uint8Array,
-    signer: Signer,
-    years: number,
-    pathLenConstraint: number,
-  ) => {
-    const issuerKey = keyIdentifierOf(signer.publicKey);
-    return buildCertificate({
-      serialNumber: newSerialNumber(randomness),
-      issuer,
-      subject,
-      publicKey,
-      notBefore: now - clockSkew,
-      notAfter: now + years * year,
-      extensions: [
-        encodeBasicConstraints({ cA: true, pathLenConstraint }),
-        encodeKeyUsage(["keyCertSign", "cRLSign"]),
-        encodeSubjectKeyIdentifier(keyIdentifierOf(publicKey)),
-        ...(signer.publicKey === publicKey ? [] : [encodeAuthorityKeyIdentifier(issuerKey)]),
-      ],
-      signer,
-    });
-  };
-  const rootSigner = signerOf(rootKey);
-  const issuingSigner = signerOf(issuingKey);
-  const rootName = nameOf("root");
-  const root = await certify(rootName, rootSigner.publicKey, rootName, rootSigner, 30, 1);
-  const issuing = await certify(nameOf("issuing"), issuingSigner.publicKey, rootName, rootSigner, 10, 0);
-  const sealedKey = (name: string, key: typeof rootKey) => ({
-    tenant,
-    name,
-    sealed: vault.seal(purposeOf(tenant, name), privateKeyToDer(key)),
-  });
+async function create(tenant: string, parts: AuthorityParts): Promise<void> {
+  const { store, clock } = parts;
+  const { root, writes } = await newGeneration(tenant, 1, "active", parts);
+  const subject = formatName(parseCertificate(root.certificate).subject);
   await store.commit([
-    store.authorities.addKey(sealedKey("root", rootKey)),
-    store.authorities.addKey(sealedKey("issuing", issuingKey)),
-    store.authorities.insert({ tenant, name: "root", certificate: root, key: "root", created: now }),
-    store.authorities.insert({ tenant, name: "issuing", certificate: issuing, key: "issuing", created: now }),
-    store.audit.append({
-      tenant,
-      at: now,
-      actor: "service",
-      action: "ca-created",
-      subject: formatName(parseName(rootName)),
-      detail: {},
-    }),
+    ...writes,
+    store.audit.append({ tenant, at: clock.now(), actor: "service", action: "ca-created", subject, detail: {} }),
   ]);
-  return authority(tenant, parseCertificate(root), parseCertificate(issuing), issuingSigner, parts);
 }
 
-function authority(
-  tenant: string,
-  root: Certificate,
-  issuing: Certificate,
-  signer: Signer,
-  { store, clock, randomness }: Parts,
-): Authority {
-  const issuerKeyIdentifier = keyIdentifierOf(issuing.subjectPublicKeyInfo);
-  const build = async (
-    profile: Profile,
-    subject: Uint8Array,
-    publicKey: Uint8Array,
-    names: Parameters<typeof extensionsOf>[1],
-  ) => {
-    const now = clock.now();
+function authority(tenant: string, parts: AuthorityParts): Authority {
+  const { store, keys, clock, randomness } = parts;
+  const signers = new Map<string, Signer>();
+  let loaded: { readonly hierarchy: Hierarchy; readonly at: number } | undefined;
+
+  async function hierarchy(): Promise<Hierarchy> {
+    if (loaded !== undefined && clock.monotonic() - loaded.at < longestUnseen) return loaded.hierarchy;
+    const found = hierarchyOf(await recordsOf(tenant, parts));
+    if (found === undefined)
+      throw new ServiceError(
+        "not-found",
+        `the tenant ${tenant} has no active CA; restore the whole data directory from one backup`,
+      );
+    loaded = { hierarchy: found, at: clock.monotonic() };
+    return found;
+  }
+
+  async function signer({ record: { name, key } }: CaCertificate): Promise<Signer> {
+    if (key === undefined)
+      throw new ServiceError("not-found", `the key of ${name} is not kept here; use the CA's own tools for it`);
+    const known = signers.get(key) ?? (await keys.signer(tenant, key));
+    signers.set(key, known);
+    return known;
+  }
+
+  async function build(profile: Profile, subject: Uint8Array, publicKey: Uint8Array, names: readonly Extension[]) {
+    const { issuing } = await hierarchy();
     const serialNumber = newSerialNumber(randomness);
-    // No certificate outlives the one that it is verified with.
-    const notAfter = Math.min(now + lifetimes[profile], issuing.notAfter);
+    const validity = validityOf(profile, clock.now(), issuing.certificate.notAfter);
     const certificate = await buildCertificate({
       serialNumber,
-      issuer: issuing.subject.raw,
+      issuer: issuing.certificate.subject.raw,
       subject,
       publicKey,
-      notBefore: now - clockSkew,
-      notAfter,
+      ...validity,
       extensions: [
         ...extensionsOf(profile, names),
         encodeSubjectKeyIdentifier(keyIdentifierOf(publicKey)),
-        encodeAuthorityKeyIdentifier(issuerKeyIdentifier),
+        encodeAuthorityKeyIdentifier(identifierOf(issuing)),
       ],
-      signer,
+      signer: await signer(issuing),
     });
-    return { certificate, serialNumber, notBefore: now - clockSkew, notAfter };
-  };
+    return { certificate, serialNumber, authority: issuing.record.name, ...validity };
+  }
+
+  async function requireProfile(name: string): Promise<Profile> {
+    const profile = await profileNamed(store, tenant, name);
+    if (profile === undefined)
+      throw new ServiceError("not-found", `there is no profile ${name}; list them with: hatchery ca profile list`);
+    return profile;
+  }
+
   return {
-    root,
-    issuing,
-    authorities: async () => [root, issuing],
+    hierarchy,
+    refresh() {
+      loaded = undefined;
+    },
+    signer,
+    authorities: async () => (await hierarchy()).published,
+    issuers: async () => (await hierarchy()).issuers,
+    profile: (protocol, label) => profileFor(store, tenant, protocol, label),
     async issueOwn(profile, subject, publicKey, names) {
-      return (await build(profile, subject, publicKey, names)).certificate;
+      return (await build(await requireProfile(profile), subject, publicKey, names)).certificate;
     },
     async issue({ profile, subject, publicKey, subjectAltName, device, run }) {
-      const { certificate, serialNumber, notBefore, notAfter } = await build(
-        profile,
+      const { certificate, serialNumber, authority, notBefore, notAfter } = await build(
+        await requireProfile(profile),
         subject,
         publicKey,
         subjectAltName === undefined ? [] : [subjectAltName],
       );
       const record = {
         tenant,
-        authority: "issuing",
+        authority,
         serial: hex(serialNumber),
         certificate,
         subject: formatName(parseName(subject)),
@@ -185,26 +142,26 @@ function authority(
         run,
         ...(device === undefined ? {} : { device }),
       };
-      return { certificate, notAfter, writes: [store.authorities.insertCertificate(record)] };
+      return { kind: "issued", certificate, notAfter, writes: [store.authorities.insertCertificate(record)] };
     },
-    async issued(certificate) {
+    async status(certificate) {
       const found = await store.authorities.certificateByFingerprint(tenant, hex(sha256(certificate.raw)));
-      return found !== undefined;
+      if (found === undefined) return { kind: "unknown" };
+      return found.revocation === undefined ? { kind: "good" } : { kind: "revoked", ...found.revocation };
     },
   };
 }
 
-/** 128 random bits, the first one zero and the second one set: positive, of one length, and never all zero. */
-function newSerialNumber(randomness: Randomness): Uint8Array {
-  const serial = Uint8Array.from(randomness.bytes(16));
-  serial[0] = ((serial[0] as number) & 0x3f) | 0x40;
-  return serial;
+async function recordsOf(tenant: string, { store }: AuthorityParts): Promise<readonly AuthorityRecord[]> {
+  const records: AuthorityRecord[] = [];
+  for await (const record of each((page) => store.authorities.list(tenant, page))) records.push(record);
+  return records;
 }
 
-function purposeOf(tenant: string, name: string): string {
-  return `key/${tenant}/${name}`;
+/** RFC 5280 4.2.1.1: the one that the CA's own certificate gives its key. */
+function identifierOf({ certificate }: CaCertificate): Uint8Array {
+  return subjectKeyIdentifierOf(certificate.extensions) ?? keyIdentifierOf(certificate.subjectPublicKeyInfo);
 }
 
-/** Devices' clocks are often a little behind. */
-const clockSkew = 5 * 60 * 1000;
-const year = 365.25 * 24 * 3600 * 1000;
+/** Milliseconds until a change by another process is seen. */
+const longestUnseen = 1000;

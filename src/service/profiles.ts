@@ -1,25 +1,114 @@
 import type { Extension } from "../pki/extensions.ts";
 import { keyPurposes } from "../pki/oids.ts";
-import { encodeBasicConstraints, encodeExtKeyUsage, encodeKeyUsage } from "../pki/standard-extensions.ts";
+import {
+  encodeBasicConstraints,
+  encodeExtKeyUsage,
+  encodeKeyUsage,
+  type KeyUsage,
+} from "../pki/standard-extensions.ts";
+import type { CertificateProfile } from "../protocols/ports.ts";
+import type { StoredProfile } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
 
-/** What a certificate is for: `device` for devices, `server` for the service's own listeners. */
-export type Profile = "device" | "server";
+/** What certificates of one kind hold, who may ask for them, and when they are renewed. Times in milliseconds. */
+export interface Profile extends CertificateProfile {
+  /** Where devices ask for it; absent for the built-in profiles, which no label names. */
+  readonly protocol?: string;
+  readonly label?: string;
+  readonly settings: ProfileSettings;
+}
 
-/** Milliseconds that a certificate of the profile is valid. */
-export const lifetimes: { readonly [profile in Profile]: number } = {
-  device: 365 * 24 * 3600 * 1000,
-  server: 90 * 24 * 3600 * 1000,
-};
+export interface ProfileSettings extends Omit<CertificateProfile, "name"> {
+  /** `endless`: 99991231235959Z, a certificate without a well-defined expiry (RFC 5280 4.1.2.5). */
+  readonly lifetime: number | "endless";
+  /** How long before its issue a certificate begins: devices' clocks are often a little behind. */
+  readonly backdate: number;
+  readonly keyUsage: readonly KeyUsage[];
+  /** Purposes in dotted form. */
+  readonly extKeyUsage: readonly string[];
+}
 
 /**
  * The extensions of a profile. What a requester asks for is never copied but for `names`, its subjectAltName, which the
  * protocol has checked.
  */
-export function extensionsOf(profile: Profile, names: readonly Extension[]): readonly Extension[] {
+export function extensionsOf({ settings }: Profile, names: readonly Extension[]): readonly Extension[] {
+  const { keyUsage, extKeyUsage } = settings;
   return [
     encodeBasicConstraints({ cA: false }),
-    encodeKeyUsage(["digitalSignature"]),
-    encodeExtKeyUsage(profile === "server" ? [keyPurposes.serverAuth] : [keyPurposes.clientAuth]),
+    encodeKeyUsage(keyUsage),
+    ...(extKeyUsage.length === 0 ? [] : [encodeExtKeyUsage(extKeyUsage)]),
     ...names,
   ];
 }
+
+/** The validity of a certificate of the profile that is issued `now` by a CA that ends at `end`. */
+export function validityOf(
+  { settings: { lifetime, backdate } }: Profile,
+  now: number,
+  end: number,
+): { readonly notBefore: number; readonly notAfter: number } {
+  const notBefore = now - backdate;
+  // No certificate outlives the one that it is verified with, unless it is not meant to end at all.
+  return { notBefore, notAfter: lifetime === "endless" ? noExpiry : Math.min(now + lifetime, end) };
+}
+
+/** The profile that a protocol's label names, `device` for none; undefined when there is no such label. */
+export async function profileFor(
+  store: Store,
+  tenant: string,
+  protocol: string,
+  label: string | undefined,
+): Promise<Profile | undefined> {
+  if (label === undefined) return profileNamed(store, tenant, "device");
+  const stored = await store.profiles.findByLabel(tenant, protocol, label);
+  return stored && profileOf(stored);
+}
+
+/** A built-in profile with the operator's changes, or one that the operator made. */
+export async function profileNamed(store: Store, tenant: string, name: string): Promise<Profile | undefined> {
+  const stored = await store.profiles.find(tenant, name);
+  if (stored !== undefined) return profileOf(stored);
+  return isBuiltIn(name) ? profileOf({ name, settings: {} }) : undefined;
+}
+
+/** A stored profile with the defaults of what it does not set: those of the built-in profile of its name, else of `device`. */
+export function profileOf({ name, protocol, label, settings: changes }: Omit<StoredProfile, "tenant">): Profile {
+  const settings: ProfileSettings = { ...(isBuiltIn(name) ? builtIn[name] : builtIn.device), ...changes };
+  const { keys, leastRsaBits, subjectAltName, renewal } = settings;
+  const where = protocol === undefined || label === undefined ? {} : { protocol, label };
+  return { name, ...where, settings, keys, leastRsaBits, subjectAltName, renewal };
+}
+
+export function isBuiltIn(name: string): name is keyof typeof builtIn {
+  return Object.hasOwn(builtIn, name);
+}
+
+const day = 24 * 3600 * 1000;
+
+/** `device` for devices, `server` for the service's own listeners. */
+export const builtIn = {
+  device: {
+    lifetime: 365 * day,
+    backdate: 5 * 60 * 1000,
+    keys: ["P-256", "P-384", "P-521", "Ed25519", "RSA"],
+    leastRsaBits: 2048,
+    keyUsage: ["digitalSignature"],
+    extKeyUsage: [keyPurposes.clientAuth],
+    subjectAltName: ["dNSName"],
+    renewal: { after: 0, grace: 0, sameKey: true },
+  },
+  server: {
+    lifetime: 90 * day,
+    backdate: 5 * 60 * 1000,
+    keys: ["P-256"],
+    leastRsaBits: 2048,
+    keyUsage: ["digitalSignature"],
+    extKeyUsage: [keyPurposes.serverAuth],
+    subjectAltName: ["dNSName", "iPAddress"],
+    renewal: { after: 2 / 3, grace: 0, sameKey: false },
+  },
+} as const satisfies Readonly<Record<string, ProfileSettings>>;
+
+/** RFC 5280 4.1.2.5: 99991231235959Z. */
+const noExpiry = 253_402_300_799_000;

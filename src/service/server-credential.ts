@@ -11,11 +11,11 @@ import type { Store } from "../store/store.ts";
 import { addressOctets } from "../transport/address.ts";
 import type { ServerCredential } from "../transport/http/device-tls.ts";
 import type { Authority } from "./authority.ts";
-import type { Vault } from "./vault.ts";
+import { keyPurpose, type Vault } from "./vault.ts";
 
 /**
  * The certificate and key with which the tenant's listener shows itself, kept sealed so that a restart does not change
- * them; renewed when a third of its life is left or the listener's names have changed.
+ * them; renewed when a third of its life is left, or when the listener's names or the issuing CA's chain have changed.
  */
 export async function serverCredential(
   tenant: string,
@@ -23,21 +23,23 @@ export async function serverCredential(
   authority: Authority,
   { store, vault, clock }: { readonly store: Store; readonly vault: Vault; readonly clock: Clock },
 ): Promise<ServerCredential> {
-  const purpose = `key/${tenant}/${keyName}`;
+  const purpose = keyPurpose(tenant, keyName);
+  const { chain } = await authority.hierarchy();
+  const issuers = chain.map(({ raw }) => pemOf(raw)).join("");
   const stored = await store.authorities.key(tenant, keyName);
   if (stored !== undefined) {
     const kept = JSON.parse(textOf(vault.open(purpose, stored.sealed))) as ServerCredential & {
       readonly names: readonly string[];
     };
-    if (kept.names.join() === names.join() && stillGood(kept.chain, clock.now())) return kept;
+    if (kept.names.join() === names.join() && kept.chain.endsWith(issuers) && stillGood(kept.chain, clock.now()))
+      return kept;
   }
   const key = generateKey("P-256");
   const subject = encodeName([{ type: attributeTypes.commonName, value: names[0] ?? tenant }]);
   const certificate = await authority.issueOwn("server", subject, signerOf(key).publicKey, [
     encodeSubjectAltName(names.map(generalName)),
   ]);
-  const chain = [certificate, authority.issuing.raw].map((der) => encodePem("CERTIFICATE", der)).join("");
-  const credential = { chain, key: privateKeyToPem(key) };
+  const credential = { chain: pemOf(certificate) + issuers, key: privateKeyToPem(key) };
   const sealed = vault.seal(purpose, utf8(JSON.stringify({ ...credential, names })));
   await store.commit([
     stored === undefined
@@ -45,6 +47,10 @@ export async function serverCredential(
       : store.authorities.resealKey(stored, sealed),
   ]);
   return credential;
+}
+
+function pemOf(certificate: Uint8Array): string {
+  return encodePem("CERTIFICATE", certificate);
 }
 
 function stillGood(chain: string, now: number): boolean {

@@ -22,6 +22,7 @@ import { ServiceError } from "./errors.ts";
 import { credentialsOf } from "./est-users.ts";
 import { host } from "./host.ts";
 import { startHousekeeping } from "./housekeeping.ts";
+import { type KeyKeeper, sealedKeyKeeper } from "./key-keeper.ts";
 import { estRoutes } from "./listeners/est.ts";
 import { serverCredential } from "./server-credential.ts";
 import { storeFailures } from "./store-failures.ts";
@@ -85,7 +86,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const heads = auditHeads(join(data, "audit-heads.json"), store);
     for (const tenant of await heads.contradicted()) log.error({ tenant }, auditContradicted);
     const vault = openVault(data, systemRandomness, await holdsSealed(store));
-    const parts = { store, vault, clock: systemClock, randomness: systemRandomness };
+    const keys = sealedKeyKeeper({ store, vault });
+    const parts = { store, vault, keys, clock: systemClock, randomness: systemRandomness };
     const tenants = new Map<string, OpenTenant>();
     for (const [tenant, port] of [
       ["default", options.port],
@@ -150,6 +152,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 interface Parts {
   readonly store: Store;
   readonly vault: Vault;
+  readonly keys: KeyKeeper;
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly log: Logger;
@@ -197,7 +200,9 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
       issuer: {
         issue: (request) => authority.issue(request),
         authorities: () => authority.authorities(),
-        issued: (certificate) => authority.issued(certificate),
+        issuers: () => authority.issuers(),
+        status: (certificate) => authority.status(certificate),
+        profile: (protocol, label) => authority.profile(protocol, label),
       },
       trust: trustOf(tenant, store),
       credentials: credentialsOf(tenant, store, clock, randomness),

@@ -38,7 +38,16 @@ async function house() {
   await store.commit([
     store.tenants.ensure({ tenant, created: 1 }),
     store.authorities.addKey({ tenant, name: "issuing", sealed: Uint8Array.of(1) }),
-    store.authorities.insert({ tenant, name: "issuing", certificate: issuing, key: "issuing", created: 1 }),
+    store.authorities.insert({
+      tenant,
+      name: "issuing-1",
+      role: "issuing",
+      state: "active",
+      origin: "own",
+      certificate: issuing,
+      key: "issuing",
+      created: 1,
+    }),
   ]);
   const randomness = seededRandomness("trust");
   return {

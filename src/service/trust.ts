@@ -78,8 +78,7 @@ export function trustOf(tenant: string, store: Store): Trust {
 
 /** What our own CA signed is never a manufacturer's, and certificates are told apart by the name and key of their CA. */
 async function requireForeign(store: Store, tenant: string, certificate: Certificate): Promise<void> {
-  const { items } = await store.authorities.list(tenant, { limit: 10 });
-  for (const { certificate: der } of items) {
+  for await (const { certificate: der } of each((page) => store.authorities.list(tenant, page))) {
     const own = parseCertificate(der);
     const same =
       equalNames(own.subject, certificate.subject) || equal(own.subjectPublicKeyInfo, certificate.subjectPublicKeyInfo);

@@ -1,31 +1,33 @@
-import { hash } from "node:crypto";
 import type { Write } from "../core/write.ts";
+import { type Certificates, certificatesIn } from "./certificates.ts";
 import { withoutNulls } from "./columns.ts";
 import type { Engine } from "./engine.ts";
 import { cursor, type Page, type PageRequest } from "./paging.ts";
-import type { Authority, IssuedCertificate, SealedKey } from "./records.ts";
-import type { CertificateRow } from "./schema.ts";
+import type { Authority, AuthorityState, SealedKey, StoredCrl } from "./records.ts";
+import type { CrlRow } from "./schema.ts";
 import { compiled, guarded, prepared, write } from "./statement.ts";
 
-export interface Authorities {
+export interface Authorities extends Certificates {
   /** Guard: the tenant has no key of this name; a key is never overwritten by accident. Does not check that it is sealed. */
   addKey(key: SealedKey): Write;
   /** Seals the same key anew. Guard: the stored key is still the one that was `read`. */
   resealKey(read: SealedKey, sealed: Uint8Array): Write;
   key(tenant: string, name: string): Promise<SealedKey | undefined>;
 
-  /** Guard: the tenant has no authority of this name. Does not check that its key is stored. */
+  /**
+   * Guard: the tenant has no authority of this name, and no second root or issuing CA becomes active. Does not check that its
+   * key is stored.
+   */
   insert(authority: Authority): Write;
+  /** Guard: the authority's state is `from`, and no second root or issuing CA becomes active. */
+  setState(tenant: string, name: string, from: AuthorityState, to: AuthorityState): Write;
   /** By name. */
   list(tenant: string, page: PageRequest): Promise<Page<Authority>>;
 
-  /** Guard: the authority has issued no certificate with this serial number, and the tenant has not this very one. */
-  insertCertificate(certificate: IssuedCertificate): Write;
-  certificate(tenant: string, authority: string, serial: string): Promise<IssuedCertificate | undefined>;
-  /** `fingerprint`: SHA-256 of the certificate in DER, lower-case hex. */
-  certificateByFingerprint(tenant: string, fingerprint: string): Promise<IssuedCertificate | undefined>;
-  /** The latest first, by the start of their validity. */
-  certificatesOf(tenant: string, device: string, page: PageRequest): Promise<Page<IssuedCertificate>>;
+  /** Guard: the authority has no CRL of this number. */
+  saveCrl(crl: StoredCrl): Write;
+  /** The one with the highest number. */
+  latestCrl(tenant: string, authority: string): Promise<StoredCrl | undefined>;
 }
 
 export function authoritiesIn(engine: Engine): Authorities {
@@ -53,45 +55,47 @@ export function authoritiesIn(engine: Engine): Authorities {
       tenant: authority.tenant,
       name: authority.name,
       certificate: authority.certificate,
-      key: authority.key,
       created: authority.created,
+      key: authority.key ?? null,
+      role: authority.role,
+      state: authority.state,
+      origin: authority.origin,
     }),
   );
 
-  const insertCertificate = prepared((certificate: IssuedCertificate & { readonly fingerprint: string }) =>
-    queries.insertInto("certificates").values({
-      tenant: certificate.tenant,
-      authority: certificate.authority,
-      serial: certificate.serial,
-      fingerprint: certificate.fingerprint,
-      certificate: certificate.certificate,
-      subject: certificate.subject,
-      profile: certificate.profile,
-      not_before: certificate.notBefore,
-      not_after: certificate.notAfter,
-      device: certificate.device ?? null,
-      run: certificate.run ?? null,
-    }),
-  );
-
-  const findCertificate = prepared((p: { tenant: string; authority: string; serial: string }) =>
+  const setState = prepared((p: { tenant: string; name: string; from: AuthorityState; to: AuthorityState }) =>
     queries
-      .selectFrom("certificates")
+      .updateTable("authorities")
+      .set({ state: p.to })
+      .where("tenant", "=", p.tenant)
+      .where("name", "=", p.name)
+      .where("state", "=", p.from),
+  );
+
+  const saveCrl = prepared((crl: StoredCrl) =>
+    queries.insertInto("crls").values({
+      tenant: crl.tenant,
+      authority: crl.authority,
+      number: crl.number,
+      this_update: crl.thisUpdate,
+      next_update: crl.nextUpdate,
+      der: crl.der,
+    }),
+  );
+
+  const latestCrl = prepared((p: { tenant: string; authority: string; one: number }) =>
+    queries
+      .selectFrom("crls")
       .selectAll()
       .where("tenant", "=", p.tenant)
       .where("authority", "=", p.authority)
-      .where("serial", "=", p.serial),
-  );
-
-  const findByFingerprint = prepared((p: { tenant: string; fingerprint: string }) =>
-    queries
-      .selectFrom("certificates")
-      .selectAll()
-      .where("tenant", "=", p.tenant)
-      .where("fingerprint", "=", p.fingerprint),
+      .orderBy("number", "desc")
+      .limit(p.one),
   );
 
   return {
+    ...certificatesIn(engine),
+
     addKey: (key) => write(guarded(addKey(key), `A key named ${key.name} exists already.`)),
 
     resealKey: (read, sealed) =>
@@ -108,10 +112,23 @@ export function authoritiesIn(engine: Engine): Authorities {
     },
 
     insert: (authority) =>
-      write(guarded(insert(authority), `The tenant has a certificate authority named ${authority.name} already.`)),
+      write(
+        guarded(
+          insert(authority),
+          `The tenant has a certificate authority named ${authority.name}, or an active one of its role, already.`,
+        ),
+      ),
+
+    setState: (tenant, name, from, to) =>
+      write(
+        guarded(
+          setState({ tenant, name, from, to }),
+          `The certificate authority ${name} is not ${from}, or another one of its role is ${to}.`,
+        ),
+      ),
 
     async list(tenant, request) {
-      const page = cursor<[Authority["name"]]>(request, ["text"]);
+      const page = cursor<[string]>(request, ["text"]);
       let query = queries
         .selectFrom("authorities")
         .selectAll()
@@ -120,54 +137,19 @@ export function authoritiesIn(engine: Engine): Authorities {
         .limit(page.rows);
       if (page.after) query = query.where("name", ">", page.after[0]);
       const rows = await engine.read(compiled(query));
-      return page.page(
-        rows,
-        (row) => [row.name],
-        (row) => ({ ...row }),
-      );
+      return page.page(rows, (row) => [row.name], withoutNulls);
     },
 
-    insertCertificate: (certificate) =>
-      write(
-        guarded(
-          insertCertificate({ ...certificate, fingerprint: hash("sha256", certificate.certificate, "hex") }),
-          `The authority ${certificate.authority} has issued the serial number ${certificate.serial} already.`,
-        ),
-      ),
+    saveCrl: (crl) =>
+      write(guarded(saveCrl(crl), `The authority ${crl.authority} has a CRL with the number ${crl.number} already.`)),
 
-    async certificate(tenant, authority, serial) {
-      const [row] = await engine.read(findCertificate({ tenant, authority, serial }));
-      return row && certificateOf(row);
-    },
-
-    async certificateByFingerprint(tenant, fingerprint) {
-      const [row] = await engine.read(findByFingerprint({ tenant, fingerprint }));
-      return row && certificateOf(row);
-    },
-
-    async certificatesOf(tenant, device, request) {
-      const page = cursor<[number, string, string]>(request, ["integer", "text", "text"]);
-      let query = queries
-        .selectFrom("certificates")
-        .selectAll()
-        .where("tenant", "=", tenant)
-        .where("device", "=", device)
-        .orderBy("not_before", "desc")
-        .orderBy("authority", "desc")
-        .orderBy("serial", "desc")
-        .limit(page.rows);
-      const { after } = page;
-      if (after)
-        query = query.where(({ eb, refTuple, tuple }) =>
-          eb(refTuple("not_before", "authority", "serial"), "<", tuple(...after)),
-        );
-      const rows = await engine.read(compiled(query));
-      return page.page(rows, (row) => [row.not_before, row.authority, row.serial], certificateOf);
+    async latestCrl(tenant, authority) {
+      const [row] = await engine.read(latestCrl({ tenant, authority, one: 1 }));
+      return row && crlOf(row);
     },
   };
 }
 
-function certificateOf(row: CertificateRow): IssuedCertificate {
-  const { fingerprint: _, not_before: notBefore, not_after: notAfter, ...rest } = row;
-  return { ...withoutNulls(rest), notBefore, notAfter };
+function crlOf({ this_update: thisUpdate, next_update: nextUpdate, ...row }: CrlRow): StoredCrl {
+  return { ...row, thisUpdate, nextUpdate };
 }

@@ -7,6 +7,8 @@ import { type Migration, migrate } from "./migrate.ts";
 import { migrations } from "./migrations.ts";
 import { sqliteEngine } from "./sqlite.ts";
 import { openSqliteConnection } from "./sqlite-connection.ts";
+import { statementsOf } from "./statement.ts";
+import { storeOver } from "./store.ts";
 
 const first: Migration = {
   number: 1,
@@ -115,4 +117,28 @@ test("ok/migrations: every table carries a tenant that must exist, but the histo
         AND NOT EXISTS (SELECT 1 FROM pragma_foreign_key_list(tables.name) WHERE "table" = 'tenants')`,
     );
     assert.deepEqual(free, []);
+  }));
+
+test("ok/migrations: the CA of the first schema becomes the first generation, its certificates stay", () =>
+  withEngine(async (engine) => {
+    await migrate(engine, migrations.slice(0, 1), new ManualClock(1000));
+    const fill = [
+      "INSERT INTO tenants VALUES ('a', 1)",
+      "INSERT INTO authorities VALUES ('a', 'root', x'01', 'root', 2), ('a', 'issuing', x'02', 'issuing', 2)",
+      "INSERT INTO certificates VALUES ('a', 'issuing', '4001', 'f0', x'03', 'CN=lamp', 'device', 3, 4, 'd1', 'r1')",
+    ];
+    await engine.commit(fill.map((sql) => ({ sql, parameters: [] })));
+    await migrate(engine, migrations, new ManualClock(2000));
+    const { authorities } = storeOver(engine);
+    const first = { tenant: "a", state: "active", origin: "own", created: 2 } as const;
+    assert.deepEqual((await authorities.list("a", { limit: 9 })).items, [
+      { ...first, name: "issuing-1", role: "issuing", certificate: Uint8Array.of(2), key: "issuing" },
+      { ...first, name: "root-1", role: "root", certificate: Uint8Array.of(1), key: "root" },
+    ]);
+    const certificate = await authorities.certificate("a", "issuing-1", "4001");
+    assert.deepEqual(
+      [certificate?.subject, certificate?.device, certificate?.revocation],
+      ["CN=lamp", "d1", undefined],
+    );
+    await engine.commit(statementsOf([authorities.revoke("a", "issuing-1", "4001", 5, "keyCompromise")]));
   }));

@@ -1,12 +1,15 @@
-import { type Compilable, type CreateTableBuilder, sql } from "kysely";
-import type { ColumnType, Ddl, Engine } from "./engine.ts";
+import { type Compilable, sql } from "kysely";
+import type { Engine } from "./engine.ts";
 import type { Migration } from "./migrate.ts";
 import { auditChain } from "./migrations/audit-chain.ts";
+import { certificateAuthorities } from "./migrations/certificate-authorities.ts";
+import { optional, table } from "./migrations/table.ts";
 
 /** The history of the schema, oldest first. */
 export const migrations: readonly Migration[] = [
   { number: 1, name: "initial", statements: initial },
   { number: 2, name: "audit chain", statements: auditChain },
+  { number: 3, name: "certificate authorities", statements: certificateAuthorities },
 ];
 
 function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {
@@ -127,30 +130,4 @@ function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {
       detail: text,
     }),
   ];
-}
-
-type Columns = Readonly<Record<string, ColumnType | Optional>>;
-
-interface Optional {
-  readonly optional: ColumnType;
-}
-
-/** A table of records: each carries its tenant, which must exist and is the first part of the primary key. */
-function table(ddl: Ddl, name: string, key: readonly string[], columns: Columns): CreateTableBuilder<string, string> {
-  let builder: CreateTableBuilder<string, string> = ddl
-    .table(name)
-    .addColumn("tenant", ddl.text, (column) => column.notNull());
-  for (const [column, type] of Object.entries(columns)) {
-    builder =
-      "optional" in type
-        ? builder.addColumn(column, type.optional)
-        : builder.addColumn(column, type, (definition) => definition.notNull());
-  }
-  return builder
-    .addPrimaryKeyConstraint(`${name}_key`, ["tenant", ...key])
-    .addForeignKeyConstraint(`${name}_tenant`, ["tenant"], "tenants", ["tenant"]);
-}
-
-function optional(type: ColumnType): Optional {
-  return { optional: type };
 }

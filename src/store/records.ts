@@ -1,3 +1,5 @@
+import type { RevocationReason } from "../pki/crl-reasons.ts";
+
 /** The record types of the store. Times are integer milliseconds since 1970-01-01 UTC; every record carries its tenant. */
 
 export interface Tenant {
@@ -125,15 +127,27 @@ export interface SealedKey {
   readonly sealed: Uint8Array;
 }
 
-/** A certificate authority of the tenant. */
+/** A certificate of one of the tenant's CAs; at most one root and one issuing CA are active. */
 export interface Authority {
   readonly tenant: string;
-  readonly name: "root" | "issuing";
+  /** Unique within the tenant, such as `root-1` and `issuing-2`. */
+  readonly name: string;
+  /** `cross`: one generation of a root certified by the other, around a roll-over (RFC 7030 4.1.3). */
+  readonly role: "root" | "intermediate" | "issuing" | "cross";
+  readonly state: AuthorityState;
+  /** Made here, or brought along by the operator. */
+  readonly origin: "own" | "imported";
   readonly certificate: Uint8Array;
-  /** Name of its sealed key. */
-  readonly key: string;
+  /** Reference of its key in keeping; absent when the key is elsewhere, and for cross certificates. */
+  readonly key?: string;
   readonly created: number;
 }
+
+/**
+ * `next` is published and issues nothing yet, `active` is in use, `retired` issues nothing any more while what it issued
+ * stays good, `ended` is neither published nor trusted and kept because certificates name it.
+ */
+export type AuthorityState = "next" | "active" | "retired" | "ended";
 
 /** A certificate that one of the tenant's authorities issued. */
 export interface IssuedCertificate {
@@ -149,6 +163,29 @@ export interface IssuedCertificate {
   /** Undefined for certificates of the service itself. */
   readonly device?: string;
   readonly run?: string;
+  readonly revocation?: { readonly at: number; readonly reason: RevocationReason };
+}
+
+/** A CRL that an authority signed. */
+export interface StoredCrl {
+  readonly tenant: string;
+  readonly authority: string;
+  /** Its cRLNumber (RFC 5280 5.2.3). */
+  readonly number: number;
+  readonly thisUpdate: number;
+  readonly nextUpdate: number;
+  readonly der: Uint8Array;
+}
+
+/** What the operator lets a label of a protocol issue, or a change of a built-in profile. */
+export interface StoredProfile {
+  readonly tenant: string;
+  readonly name: string;
+  /** Absent together with `label` for what no label names. */
+  readonly protocol?: string;
+  readonly label?: string;
+  /** JSON in the store. */
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** A protocol session: plain data, sealed by the vault before it gets here, saved by compare-and-set. */

@@ -1,3 +1,4 @@
+import type { RevocationReason } from "../pki/crl-reasons.ts";
 import type { Approval, Authority, IdentityKind, Lifecycle, Rule, RunOutcome } from "./records.ts";
 
 /** The tables as the queries see them: one interface for each, columns in the order of `migrations.ts`. */
@@ -13,6 +14,8 @@ export interface Schema {
   readonly sealed_keys: SealedKeyRow;
   readonly authorities: AuthorityRow;
   readonly certificates: CertificateRow;
+  readonly crls: CrlRow;
+  readonly profiles: ProfileRow;
   readonly sessions: SessionRow;
   readonly runs: RunRow;
   readonly device_ledgers: DeviceLedgerRow;
@@ -97,10 +100,13 @@ export interface SealedKeyRow {
 
 export interface AuthorityRow {
   readonly tenant: string;
-  readonly name: Authority["name"];
+  readonly name: string;
   readonly certificate: Uint8Array;
-  readonly key: string;
   readonly created: number;
+  readonly key: string | null;
+  readonly role: Authority["role"];
+  readonly state: Authority["state"];
+  readonly origin: Authority["origin"];
 }
 
 export interface CertificateRow {
@@ -116,6 +122,26 @@ export interface CertificateRow {
   readonly not_after: number;
   readonly device: string | null;
   readonly run: string | null;
+  readonly revoked_at: number | null;
+  readonly revocation_reason: RevocationReason | null;
+}
+
+export interface CrlRow {
+  readonly tenant: string;
+  readonly authority: string;
+  readonly number: number;
+  readonly this_update: number;
+  readonly next_update: number;
+  readonly der: Uint8Array;
+}
+
+export interface ProfileRow {
+  readonly tenant: string;
+  readonly name: string;
+  readonly protocol: string | null;
+  readonly label: string | null;
+  /** JSON. */
+  readonly settings: string;
 }
 
 export interface SessionRow {

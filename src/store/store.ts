@@ -6,6 +6,7 @@ import { type Devices, devicesIn } from "./devices.ts";
 import type { Engine } from "./engine.ts";
 import { type EstUsers, estUsersIn } from "./est-users.ts";
 import { type Policy, policyIn } from "./policy.ts";
+import { type Profiles, profilesIn } from "./profiles.ts";
 import { type Runs, runsIn } from "./runs.ts";
 import { type Sessions, sessionsIn } from "./sessions.ts";
 import { statementsOf } from "./statement.ts";
@@ -22,6 +23,7 @@ export interface Store {
   readonly approvals: Approvals;
   readonly estUsers: EstUsers;
   readonly authorities: Authorities;
+  readonly profiles: Profiles;
   readonly sessions: Sessions;
   readonly runs: Runs;
   readonly audit: Audit;
@@ -48,6 +50,7 @@ export function storeOver(engine: Engine): Store {
     approvals: approvalsIn(engine),
     estUsers: estUsersIn(engine),
     authorities: authoritiesIn(engine),
+    profiles: profilesIn(engine),
     sessions: sessionsIn(engine),
     runs: runsIn(engine),
     audit: auditIn(engine),

@@ -57,6 +57,8 @@ const everyTable = [
   "sealed_keys",
   "authorities",
   "certificates",
+  "crls",
+  "profiles",
   "sessions",
   "device_ledgers",
   "runs",

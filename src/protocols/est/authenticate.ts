@@ -68,11 +68,11 @@ export function presentedCredential(request: EnrollRequest, peer: Peer): string 
 }
 
 /** What kind of certificate the client showed, unverified; `anonymous` for none and for one that cannot be read. */
-export function presentedKind(peer: Peer, authorities: readonly Certificate[]): CredentialKind {
+export function presentedKind(peer: Peer, issuers: readonly Certificate[]): CredentialKind {
   const [der] = peer.chain;
   if (der === undefined) return "anonymous";
   try {
-    return isOwn(parseCertificate(der), authorities) ? "ldevid" : "idevid";
+    return isOwn(parseCertificate(der), issuers) ? "ldevid" : "idevid";
   } catch {
     return "anonymous";
   }
@@ -81,20 +81,23 @@ export function presentedKind(peer: Peer, authorities: readonly Certificate[]): 
 async function byCertificate(peer: Peer, ports: Ports): Promise<Client> {
   const chain = peer.chain.slice(0, mostChainCertificates).map(parseReceived);
   const leaf = chain[0] as Certificate;
-  const authorities = await ports.issuer.authorities();
+  const issuers = await ports.issuer.issuers();
   // The two sets of anchors are kept apart: what a manufacturer signed is never taken for one of our own certificates.
-  if (isOwn(leaf, authorities)) return ldevid(leaf, authorities, ports);
+  if (isOwn(leaf, issuers)) return ldevid(leaf, issuers, ports);
   return idevid(chain, ports);
 }
 
-function isOwn(leaf: Certificate, authorities: readonly Certificate[]): boolean {
-  return authorities.some((authority) => equalNames(authority.subject, leaf.issuer));
+function isOwn(leaf: Certificate, issuers: readonly Certificate[]): boolean {
+  return issuers.some((issuer) => equalNames(issuer.subject, leaf.issuer));
 }
 
-async function ldevid(leaf: Certificate, authorities: readonly Certificate[], ports: Ports): Promise<Client> {
-  const verified = validate([leaf, ...authorities.slice(1)], authorities.slice(0, 1), "tls-client", ports);
-  if (!(await ports.issuer.issued(leaf)))
+async function ldevid(leaf: Certificate, issuers: readonly Certificate[], ports: Ports): Promise<Client> {
+  const verified = validate([leaf], issuers, "tls-client", ports);
+  const status = await ports.issuer.status(leaf);
+  if (status.kind === "unknown")
     throw new EstRefused("certificate-unknown", "the certificate bears our authority's name but is not in the store");
+  if (status.kind === "revoked")
+    throw new EstRefused("certificate-revoked", `the certificate was revoked for ${status.reason}`);
   const name = attribute(leaf.subject, attributeTypes.commonName);
   return {
     ...nobody,

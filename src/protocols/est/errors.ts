@@ -19,6 +19,7 @@ export type EstRefusal =
   | "certificate-unknown"
   | "certificate-expired"
   | "certificate-not-yet-valid"
+  | "certificate-revoked"
   | "binding-malformed"
   | "binding-wrong"
   | "idevid-on-reenroll"
@@ -26,6 +27,7 @@ export type EstRefusal =
   | "name-missing"
   | "waiting-under-another-name"
   | "not-allowed"
+  | "ca-refused"
   | "overloaded";
 
 export interface RefusalRow {
@@ -68,6 +70,7 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "certificate-unknown": unauthorized,
   "certificate-expired": unauthorized,
   "certificate-not-yet-valid": unauthorized,
+  "certificate-revoked": unauthorized,
   // RFC 7030 3.5: a refusal should say that linking is what failed.
   "binding-malformed": {
     ...unauthorized,
@@ -88,6 +91,7 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   },
   "name-missing": malformed("The request names no device: put the device's name into the common name of its subject."),
   "not-allowed": forbidden("This device may not be enrolled here."),
+  "ca-refused": forbidden("The certificate authority has refused this request."),
   overloaded: { status: 503, text: "The server cannot take this request now; try again later.", endsSession: false },
 };
 

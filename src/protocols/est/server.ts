@@ -8,7 +8,7 @@ import { verifyProofOfPossession } from "../../pki/csr.ts";
 import { extensionOf } from "../../pki/extensions.ts";
 import { formatName } from "../../pki/name.ts";
 import { extensionTypes } from "../../pki/oids.ts";
-import type { Decision, Evidence, Ports, Responder, Step } from "../ports.ts";
+import type { Decision, Evidence, Issuance, Ports, Responder, Step } from "../ports.ts";
 import { authenticate, type Client, presentedCredential, presentedKind } from "./authenticate.ts";
 import { waitingLifetime } from "./constants.ts";
 import { EstRefused, refusals } from "./errors.ts";
@@ -48,7 +48,7 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
       case "cacerts":
         return cacerts(peer, ports);
       case "malformed":
-        recordAssociation(peer, await ports.issuer.authorities(), ports);
+        recordAssociation(peer, await ports.issuer.issuers(), ports);
         recordFrame(ports.run, message.operation, "request", peer, message.bytes);
         return refused(message.refusal, { label: "unknown device", known: false }, message.operation, peer, ports);
       default:
@@ -72,7 +72,7 @@ function namesAsked({ csr }: EnrollRequest): string {
 async function cacerts(peer: Peer, ports: Ports): Promise<EstStep> {
   const authorities = await ports.issuer.authorities();
   const certificates = authorities.map((authority) => authority.raw);
-  recordAssociation(peer, authorities, ports);
+  recordAssociation(peer, await ports.issuer.issuers(), ports);
   recordFrame(ports.run, "cacerts", "request", peer, 0);
   recordFrame(ports.run, "cacerts", "response", peer, encodeCertificates(certificates, "line").length, {
     carries: [known.domainAnchor.fact, known.anchor.fact],
@@ -89,8 +89,7 @@ async function enroll(
 ): Promise<EstStep> {
   let label = shortened(formatName(request.csr.subject)) || "unnamed device";
   let known = false;
-  const authorities = await ports.issuer.authorities();
-  recordAssociation(peer, authorities, ports);
+  recordAssociation(peer, await ports.issuer.issuers(), ports);
   try {
     const client = await authenticate(request, peer, ports);
     label = client.name ?? client.user ?? label;
@@ -110,7 +109,7 @@ async function enroll(
       throw new EstRefused("waiting-under-another-name", "the key waits for a decision under another name");
     const names = certifiedNames(request, client);
     label = client.name ?? names.name;
-    if (session === undefined) recordClient(ports.run, request, client, authorities);
+    if (session === undefined) recordClient(ports.run, request, client, await ports.issuer.authorities());
     const evidence = evidenceOf(request, client, names.name, peer, ports);
     const decision = await ports.admission.decide(evidence);
     // A request that asks again while nobody has decided changes nothing: neither ledger nor store grow with its patience.
@@ -128,7 +127,7 @@ async function enroll(
       );
     return verdict === "wait"
       ? waiting(decision, label, request, peer, ports)
-      : granted(decision, label, request, names, peer, ports);
+      : await certified(session, decision, label, request, names, peer, ports);
   } catch (error) {
     if (codeOf(error) === "overloaded")
       return refused(
@@ -144,9 +143,9 @@ async function enroll(
 }
 
 /** The association's handshake, once for each run. */
-function recordAssociation(peer: Peer, authorities: readonly Certificate[], ports: Ports): void {
+function recordAssociation(peer: Peer, issuers: readonly Certificate[], ports: Ports): void {
   if (ports.run.begun) return;
-  const carries = carriedByHandshake(presentedKind(peer, authorities));
+  const carries = carriedByHandshake(presentedKind(peer, issuers));
   recordHandshake(ports.run, peer, "coordinator", peer.chain, carries);
 }
 
@@ -179,7 +178,9 @@ function checkRequest(request: EnrollRequest, peer: Peer, ports: Ports): void {
   if (!proven) throw new EstRefused("csr-signature", "the request's signature does not verify with its own key");
 }
 
-async function granted(
+/** Asks the authority for the certificate of an admitted request. */
+async function certified(
+  session: EstSession | undefined,
   decision: Decision,
   label: string,
   request: EnrollRequest,
@@ -187,15 +188,38 @@ async function granted(
   peer: Peer,
   ports: Ports,
 ): Promise<EstStep> {
-  const device = decision.device === undefined ? {} : { device: decision.device };
-  const run = ports.run.header.id;
-  const { certificate, notAfter, writes } = await ports.issuer.issue({
+  const issuance = await ports.issuer.issue({
     ...names,
-    ...device,
+    ...(decision.device === undefined ? {} : { device: decision.device }),
     profile: "device",
     publicKey: request.csr.subjectPublicKeyInfo,
-    run,
+    request: request.csr.raw,
+    run: ports.run.header.id,
   });
+  switch (issuance.kind) {
+    case "issued":
+      return granted(decision, issuance, label, request, peer, ports);
+    case "pending": {
+      // What the decision would change is not done yet: an approval is used up by the certificate, not by asking for it.
+      const { retryAfter, reason } = issuance;
+      const later = { ...decision, retryAfter, reason, writes: [] };
+      return session === undefined ? waiting(later, label, request, peer, ports) : pending(later, ports);
+    }
+    case "refused":
+      throw new EstRefused("ca-refused", issuance.reason);
+  }
+}
+
+function granted(
+  decision: Decision,
+  { certificate, notAfter, writes }: Issuance & { readonly kind: "issued" },
+  label: string,
+  request: EnrollRequest,
+  peer: Peer,
+  ports: Ports,
+): EstStep {
+  const device = decision.device === undefined ? {} : { device: decision.device };
+  const run = ports.run.header.id;
   ports.run.contact(caPlayer);
   ports.run.operation({
     operation: "sign",

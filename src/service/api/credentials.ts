@@ -90,10 +90,10 @@ export function credentialRoutes(app: ApiApp, { store, clock, randomness, requir
     },
     async ({ params: { tenant } }) => {
       requireTenant(tenant);
-      const { items } = await store.authorities.list(tenant, { limit: 10 });
-      const pem = (name: string) => {
-        const authority = items.find((each) => each.name === name);
-        if (authority === undefined) throw new ServiceError("not-found", `the tenant ${tenant} has no ${name} CA`);
+      const { items } = await store.authorities.list(tenant, { limit: 100 });
+      const pem = (role: string) => {
+        const authority = items.find((each) => each.role === role && each.state === "active");
+        if (authority === undefined) throw new ServiceError("not-found", `the tenant ${tenant} has no ${role} CA`);
         return encodePem("CERTIFICATE", authority.certificate);
       };
       return { root: pem("root"), issuing: pem("issuing") };

@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
+import type { CertificateFilter } from "../certificates.ts";
 import {
   authority,
   bytes,
   certificate,
+  crl,
   listed,
   type Open,
+  profile,
   rejectsWith,
   sealedKey,
   storeTest,
 } from "./fixtures.test-suite.ts";
 
-/** Sealed keys, authorities and the certificates that they issued. */
+/** Sealed keys, authorities with their profiles and CRLs, and the certificates that they issued. */
 export function authoritiesConformance(open: Open): void {
   storeTest(open, "ok/keys: added, found, sealed anew", async (store) => {
     const key = sealedKey("root-key");
@@ -31,18 +34,43 @@ export function authoritiesConformance(open: Open): void {
     assert.deepEqual((await store.authorities.key("a", "root-key"))?.sealed, bytes("anew"));
   });
 
-  storeTest(open, "ok/authorities: listed by name", async (store) => {
-    await store.commit([store.authorities.insert(authority("root")), store.authorities.insert(authority("issuing"))]);
-    assert.deepEqual(await listed((page) => store.authorities.list("a", page)), [
-      authority("issuing"),
-      authority("root"),
-    ]);
+  storeTest(open, "ok/authorities: listed by name, with a key and without", async (store) => {
+    const { key: _, ...foreign } = authority("root-2", { role: "root", origin: "imported" });
+    const all = [authority("issuing-1"), authority("root-1", { role: "root" }), foreign];
+    await store.commit(all.toReversed().map((each) => store.authorities.insert(each)));
+    assert.deepEqual(await listed((page) => store.authorities.list("a", page)), all);
   });
 
-  storeTest(open, "fail/authorities: the same name twice", async (store) => {
-    await store.commit([store.authorities.insert(authority("root"))]);
-    await rejectsWith("guard-lost", store.commit([store.authorities.insert(authority("root"))]));
+  storeTest(open, "ok/authorities: one generation takes over from another in one commit", async (store) => {
+    const state = (name: string) => authority(name, { state: name.endsWith("1") ? "active" : "next" });
+    await store.commit(["issuing-1", "issuing-2"].map((name) => store.authorities.insert(state(name))));
+    await store.commit([
+      store.authorities.setState("a", "issuing-1", "active", "retired"),
+      store.authorities.setState("a", "issuing-2", "next", "active"),
+    ]);
+    const { items } = await store.authorities.list("a", { limit: 9 });
+    assert.deepEqual(
+      items.map((each) => each.state),
+      ["retired", "active"],
+    );
   });
+
+  storeTest(
+    open,
+    "fail/authorities: the same name twice, two that are active, a state that is another",
+    async (store) => {
+      const active = authority("root-1", { role: "root", state: "active" });
+      await store.commit([store.authorities.insert(active), store.authorities.insert(authority("issuing-1"))]);
+      await rejectsWith("guard-lost", store.commit([store.authorities.insert(authority("root-1"))]));
+      await rejectsWith("guard-lost", store.commit([store.authorities.insert({ ...active, name: "root-2" })]));
+      await store.commit([store.authorities.insert({ ...active, name: "root-2", state: "next" })]);
+      for (const from of ["next", "active"] as const)
+        await rejectsWith("guard-lost", store.commit([store.authorities.setState("a", "root-2", from, "active")]));
+      // Of cross certificates several are in use.
+      const crosses = ["cross-1", "cross-2"].map((name) => authority(name, { role: "cross", state: "active" }));
+      await store.commit(crosses.map((cross) => store.authorities.insert(cross)));
+    },
+  );
 
   storeTest(open, "ok/certificates: found by serial number and by fingerprint", async (store) => {
     const { device: _, run: __, ...ofTheService } = certificate("02");
@@ -78,5 +106,107 @@ export function authoritiesConformance(open: Open): void {
     await store.commit([store.authorities.insertCertificate(certificate("04", { device: "d2" }))]);
     assert.deepEqual(await listed((page) => store.authorities.certificatesOf("a", "d1", page)), all);
     assert.deepEqual(await listed((page) => store.authorities.certificatesOf("a", "d3", page)), []);
+  });
+
+  storeTest(
+    open,
+    "ok/certificates: those that end first come first, by device, authority, end and revocation",
+    async (store) => {
+      const all = [
+        certificate("03", { notAfter: 20, device: "d2" }),
+        certificate("01", { notAfter: 30 }),
+        certificate("02", { notAfter: 30, authority: "issuing-2" }),
+      ];
+      await store.commit(all.toReversed().map((each) => store.authorities.insertCertificate(each)));
+      await store.commit([store.authorities.revoke("a", "issuing", "01", 15, "superseded")]);
+      const revoked = { ...certificate("01", { notAfter: 30 }), revocation: { at: 15, reason: "superseded" } };
+      const list = (filter: CertificateFilter) => listed((page) => store.authorities.certificates("a", filter, page));
+      assert.deepEqual(await list({}), [all[0], revoked, all[2]]);
+      assert.deepEqual(await list({ revoked: true }), [revoked]);
+      assert.deepEqual(await list({ revoked: false, device: "d1" }), [all[2]]);
+      assert.deepEqual(await list({ authority: "issuing", endsFrom: 20, endsBefore: 30 }), [all[0]]);
+      assert.deepEqual(await list({ endsFrom: 31 }), []);
+    },
+  );
+
+  storeTest(open, "ok/certificates: those that are current are counted", async (store) => {
+    const ends = { "01": 20, "02": 30, "03": 40 };
+    await store.commit(
+      Object.entries(ends).map(([serial, notAfter]) =>
+        store.authorities.insertCertificate(certificate(serial, { notAfter })),
+      ),
+    );
+    await store.commit([store.authorities.revoke("a", "issuing", "03", 15, "superseded")]);
+    const counts = [20, 21, 31].map((at) => store.authorities.countCurrent("a", "issuing", at));
+    assert.deepEqual(await Promise.all(counts), [2, 1, 0]);
+    assert.equal(await store.authorities.countCurrent("a", "issuing-2", 0), 0);
+  });
+
+  storeTest(open, "ok/revocation: with time and reason, a hold is lifted again", async (store) => {
+    await store.commit(["01", "02"].map((serial) => store.authorities.insertCertificate(certificate(serial))));
+    const { revoke, unrevoke } = store.authorities;
+    await store.commit([
+      revoke("a", "issuing", "02", 15, "certificateHold"),
+      revoke("a", "issuing", "01", 16, "keyCompromise"),
+    ]);
+    const found = await store.authorities.certificate("a", "issuing", "01");
+    assert.deepEqual(found?.revocation, { at: 16, reason: "keyCompromise" });
+    assert.deepEqual(await listed((page) => store.authorities.revokedOf("a", "issuing", page)), [
+      { tenant: "a", serial: "01", at: 16, reason: "keyCompromise", notAfter: 20 },
+      { tenant: "a", serial: "02", at: 15, reason: "certificateHold", notAfter: 20 },
+    ]);
+    await store.commit([unrevoke("a", "issuing", "02")]);
+    assert.deepEqual(await store.authorities.certificate("a", "issuing", "02"), certificate("02"));
+    assert.deepEqual((await store.authorities.revokedOf("a", "issuing", { limit: 9 })).items.length, 1);
+  });
+
+  storeTest(
+    open,
+    "fail/revocation: twice, of what was never issued, lifted for another reason than a hold",
+    async (store) => {
+      await store.commit(["01", "02"].map((serial) => store.authorities.insertCertificate(certificate(serial))));
+      const { revoke, unrevoke } = store.authorities;
+      await store.commit([revoke("a", "issuing", "01", 15, "keyCompromise")]);
+      await rejectsWith("guard-lost", store.commit([revoke("a", "issuing", "01", 16, "superseded")]));
+      await rejectsWith("guard-lost", store.commit([revoke("a", "issuing", "03", 16, "superseded")]));
+      await rejectsWith("guard-lost", store.commit([revoke("a", "issuing-2", "02", 16, "superseded")]));
+      for (const serial of ["01", "02"])
+        await rejectsWith("guard-lost", store.commit([unrevoke("a", "issuing", serial)]));
+      const found = await store.authorities.certificate("a", "issuing", "01");
+      assert.deepEqual(found?.revocation, { at: 15, reason: "keyCompromise" });
+    },
+  );
+
+  storeTest(open, "ok/CRLs: the one with the highest number is the latest", async (store) => {
+    assert.equal(await store.authorities.latestCrl("a", "issuing"), undefined);
+    for (const number of [9, 10]) await store.commit([store.authorities.saveCrl(crl(number))]);
+    await store.commit([store.authorities.saveCrl(crl(11, { authority: "issuing-2" }))]);
+    assert.deepEqual(await store.authorities.latestCrl("a", "issuing"), crl(10));
+  });
+
+  storeTest(open, "fail/CRLs: the same number twice", async (store) => {
+    await store.commit([store.authorities.saveCrl(crl(1))]);
+    await rejectsWith("guard-lost", store.commit([store.authorities.saveCrl(crl(1, { der: bytes("other") }))]));
+    assert.deepEqual(await store.authorities.latestCrl("a", "issuing"), crl(1));
+  });
+
+  storeTest(open, "ok/profiles: put, found by name and by label, replaced, removed", async (store) => {
+    const { protocol: _, label: __, ...plain } = profile("device", { settings: { keys: ["P-256"] } });
+    await store.commit([store.profiles.put(profile("lamps")), store.profiles.put(plain)]);
+    assert.deepEqual(await store.profiles.find("a", "device"), plain);
+    assert.deepEqual(await store.profiles.findByLabel("a", "est", "label-lamps"), profile("lamps"));
+    assert.equal(await store.profiles.findByLabel("a", "brski", "label-lamps"), undefined);
+    assert.deepEqual(await listed((page) => store.profiles.list("a", page)), [plain, profile("lamps")]);
+    const moved = profile("lamps", { label: "light", settings: { lifetime: 2 } });
+    await store.commit([store.profiles.put(moved)]);
+    assert.deepEqual(await store.profiles.find("a", "lamps"), moved);
+    await store.commit([store.profiles.remove("a", "lamps")]);
+    assert.equal(await store.profiles.find("a", "lamps"), undefined);
+  });
+
+  storeTest(open, "fail/profiles: a label that another one has, one that is not there", async (store) => {
+    await store.commit([store.profiles.put(profile("lamps"))]);
+    await rejectsWith("guard-lost", store.commit([store.profiles.put(profile("other", { label: "label-lamps" }))]));
+    await rejectsWith("guard-lost", store.commit([store.profiles.remove("a", "other")]));
   });
 }

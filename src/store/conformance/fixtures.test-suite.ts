@@ -13,6 +13,8 @@ import type {
   IssuedCertificate,
   Rule,
   SealedKey,
+  StoredCrl,
+  StoredProfile,
   StoredRun,
   StoredSession,
 } from "../records.ts";
@@ -96,8 +98,25 @@ export function sealedKey(name: string, fields: Partial<SealedKey> = {}): Sealed
   return { tenant: "a", name, sealed: bytes(`sealed ${name}`), ...fields };
 }
 
-export function authority(name: Authority["name"], fields: Partial<Authority> = {}): Authority {
-  return { tenant: "a", name, certificate: bytes(`authority ${name}`), key: `${name}-key`, created: 10, ...fields };
+export function authority(name: string, fields: Partial<Authority> = {}): Authority {
+  const made = { role: "issuing", state: "next", origin: "own", certificate: bytes(`authority ${name}`) } as const;
+  return { tenant: "a", name, ...made, key: `${name}-key`, created: 10, ...fields };
+}
+
+export function crl(number: number, fields: Partial<StoredCrl> = {}): StoredCrl {
+  return {
+    tenant: "a",
+    authority: "issuing",
+    number,
+    thisUpdate: 10,
+    nextUpdate: 20,
+    der: bytes(`crl ${number}`),
+    ...fields,
+  };
+}
+
+export function profile(name: string, fields: Partial<StoredProfile> = {}): StoredProfile {
+  return { tenant: "a", name, protocol: "est", label: `label-${name}`, settings: { lifetime: 1 }, ...fields };
 }
 
 export function certificate(serial: string, fields: Partial<IssuedCertificate> = {}): IssuedCertificate {

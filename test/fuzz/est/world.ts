@@ -8,6 +8,7 @@ import type { Ports } from "../../../src/protocols/ports.ts";
 import { admissionOf } from "../../../src/service/admission.ts";
 import { openAuthority } from "../../../src/service/authority.ts";
 import { claimSerial } from "../../../src/service/inventory.ts";
+import { sealedKeyKeeper } from "../../../src/service/key-keeper.ts";
 import { addAnchor, trustOf } from "../../../src/service/trust.ts";
 import type { Vault } from "../../../src/service/vault.ts";
 import { openSqliteStore } from "../../../src/store/sqlite.ts";
@@ -39,7 +40,7 @@ export async function openWorld(): Promise<World> {
   const store = await openSqliteStore(":memory:");
   const clock = new ManualClock(now);
   const randomness = seededRandomness("fuzz");
-  const parts = { store, clock, randomness, vault: unsealed };
+  const parts = { store, clock, randomness, keys: sealedKeyKeeper({ store, vault: unsealed }) };
   const manufacturer = await authorityOf("manufacturer");
   const root = await authorityOf("root");
   const issuing = await authorityOf("issuing", root);
@@ -48,8 +49,17 @@ export async function openWorld(): Promise<World> {
 
   const key = (name: string, { key }: FuzzAuthority) =>
     store.authorities.addKey({ tenant, name, sealed: privateKeyToDer(key) });
-  const certificate = (name: "root" | "issuing", { certificate }: FuzzAuthority) =>
-    store.authorities.insert({ tenant, name, certificate: certificate.raw, key: name, created: now });
+  const certificate = (role: "root" | "issuing", { certificate }: FuzzAuthority) =>
+    store.authorities.insert({
+      tenant,
+      name: `${role}-1`,
+      role,
+      state: "active",
+      origin: "own",
+      certificate: certificate.raw,
+      key: role,
+      created: now,
+    });
   await store.commit([
     store.tenants.ensure({ tenant, created: now }),
     key("root", root),
@@ -58,7 +68,7 @@ export async function openWorld(): Promise<World> {
     certificate("issuing", issuing),
     store.authorities.insertCertificate({
       tenant,
-      authority: "issuing",
+      authority: "issuing-1",
       serial: "01",
       certificate: enrolled.raw,
       subject: "CN=enrolled-1",
