@@ -1,13 +1,11 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Server } from "node:https";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
 import type { HttpLimits } from "./limits.ts";
 import { addressOf, hostOf } from "./peer.ts";
 import { Refusal, type RefusalReport } from "./refusals.ts";
 
-/** One TLS connection, as a handler sees it: lives exactly as long as the connection. */
+/** One connection, as a handler sees it: lives exactly as long as the connection. */
 export interface Association {
   readonly id: string;
   /** What a protocol wants to remember for this connection only. */
@@ -16,9 +14,9 @@ export interface Association {
   readonly signal: AbortSignal;
 }
 
-/** One connection whose handshake is complete. */
-export interface OpenConnection {
-  readonly socket: TLSSocket;
+/** One connection that can carry requests; its handshake is complete when there is one. */
+export interface OpenConnection<S extends Socket = Socket> {
+  readonly socket: S;
   readonly address: string;
   readonly association: Association;
   /** Accepted only to be told that there are too many. */
@@ -35,9 +33,9 @@ export interface OpenConnection {
   abandoned: boolean;
 }
 
-export interface Connections {
+export interface Connections<S extends Socket = Socket> {
   /** The connection of a socket, also after its end. */
-  of(socket: object): OpenConnection | undefined;
+  of(socket: object): OpenConnection<S> | undefined;
   /**
    * Counts `request`, whose answer will be `reply`, and resolves when the one before it has been answered: Node hands over
    * pipelined requests at once. Throws a `too-many-requests` or `request-aborted` refusal.
@@ -49,17 +47,21 @@ export interface Connections {
   destroyAll(): void;
 }
 
-/** Counts and bounds the connections of `server`; those above a limit are reported and dropped or marked. */
-export function trackConnections(
+/**
+ * Counts and bounds the connections of `server`; those above a limit are reported and dropped or marked. `opened` is the
+ * server's event for a connection that can carry requests.
+ */
+export function trackConnections<S extends Socket>(
   server: Server,
+  opened: "connection" | "secureConnection",
   limits: HttpLimits,
   report: (refusal: RefusalReport) => void,
-): Connections {
+): Connections<S> {
   const accepted = new Set<Socket>();
   const acceptedOfHost = new Map<string, number>();
   const handshaking = new Map<string, Socket>();
-  const open = new Set<OpenConnection>();
-  const ofSocket = new WeakMap<object, OpenConnection>();
+  const open = new Set<OpenConnection<S>>();
+  const ofSocket = new WeakMap<object, OpenConnection<S>>();
   let stopping = false;
 
   // A peer over the limit costs a handshake and a 503 only up to here; then it costs an accept.
@@ -90,11 +92,12 @@ export function trackConnections(
     });
   });
 
-  server.on("secureConnection", (socket: TLSSocket) => {
+  server.on(opened, (socket: S) => {
+    if (socket.destroyed) return;
     const address = addressOf(socket);
     handshaking.delete(address);
     const closed = new AbortController();
-    const connection: OpenConnection = {
+    const connection: OpenConnection<S> = {
       socket,
       address,
       association: { id: randomUUID(), memory: new Map(), signal: closed.signal },

@@ -2,6 +2,7 @@ import { constants } from "node:crypto";
 import { createServer, type Server, type ServerOptions } from "node:https";
 import { reasonOf, TransportError } from "../errors.ts";
 import type { HttpLimits } from "./limits.ts";
+import { adjusted, parserOptions } from "./parser.ts";
 
 /** The certificate that a listener shows, in PEM. */
 export interface ServerCredential {
@@ -27,24 +28,12 @@ export function createTlsServer(credential: ServerCredential, limits: HttpLimits
       rejectUnauthorized: false,
       handshakeTimeout: limits.handshakeTimeout,
       ALPNProtocols: ["http/1.1", "http/1.0"],
-      maxHeaderSize: limits.headerBytes,
-      headersTimeout: Math.min(limits.headersTimeout, limits.requestTimeout),
-      requestTimeout: limits.requestTimeout,
-      keepAliveTimeout: limits.keepAliveTimeout,
-      connectionsCheckingInterval: Math.min(1_000, Math.ceil(limits.headersTimeout / 4)),
-      httpValidation: "strict",
-      // Node would answer a missing Host by itself, without a text; `head.ts` checks it.
-      requireHostHeader: false,
       allowHalfOpen: true,
+      ...parserOptions(limits),
     }),
   );
-  // A client may end its side right after its request; by default Node would drop the request with it. The property has no
-  // option and no type.
-  Object.assign(server, { httpAllowHalfOpen: true });
-  // Node silently drops fields beyond its own maximum; `head.ts` refuses them.
-  server.maxHeadersCount = 0;
   return {
-    server,
+    server: adjusted(server),
     replaceCredential: (replacement) => usable(() => server.setSecureContext(contextOf(replacement))),
   };
 }

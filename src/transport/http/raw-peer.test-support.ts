@@ -1,4 +1,4 @@
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect as connectTcp } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { connect, createServer, type TLSSocket, type TlsOptions } from "node:tls";
 import { testCertificates } from "./fixtures.test-support.ts";
@@ -24,20 +24,25 @@ export interface RawOptions {
   /** Send FIN and close_notify right after the text. */
   readonly end?: boolean;
   readonly tls?: ConnectionOptions;
+  /** Without TLS. */
+  readonly plain?: boolean;
 }
 
 /** Writes `text` in one go and collects the answers; the connection is gone when it resolves. */
 export function converse(port: number, text: string, options: RawOptions = {}): Promise<RawConversation> {
   const wanted = options.responses ?? 1;
   return new Promise((resolve) => {
-    const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false, ...options.tls });
+    const socket =
+      options.plain === true
+        ? connectTcp(port, "127.0.0.1")
+        : connect({ host: "127.0.0.1", port, rejectUnauthorized: false, ...options.tls });
     const reads: string[] = [];
     let ended = false;
     const settle = () => {
       socket.destroy();
       resolve({ responses: responsesIn(reads.join("")), reads, ended });
     };
-    socket.on("secureConnect", () => {
+    socket.on(options.plain === true ? "connect" : "secureConnect", () => {
       socket.write(text, "latin1");
       if (options.end === true) socket.end();
     });

@@ -22,8 +22,8 @@ export interface ReplyEvent {
 export function writeReply(reply: ServerResponse, response: HttpResponse, address: string, close: boolean): void {
   const fields: string[] = [];
   for (const [name, value] of response.headers) fields.push(name, value);
-  // RFC 9110 section 8.6: no Content-Length in a 204.
-  if (response.status !== 204) fields.push("Content-Length", String(response.body.length));
+  // RFC 9110 section 8.6: no Content-Length in a 204, and in a 304 that of the content which is not sent.
+  if (response.status !== 204 && response.status !== 304) fields.push("Content-Length", String(response.body.length));
   if (close) fields.push("Connection", "close");
   reply.writeHead(response.status, fields);
   const { method = "", url = "" } = reply.req;
