@@ -1,4 +1,5 @@
 /** EST (RFC 7030, RFC 8951): the server as a responder, the device as a leader. Subpath `hatchery/est`. */
+export { acceptAuthorities } from "./accept.ts";
 export { mediaTypes, mostRequestBytes, type Operation, operations, waitingLifetime, wellKnown } from "./constants.ts";
 export { type EnrolledCredential, enroll } from "./device.ts";
 export type { EstDeviceEnv, EstDeviceSettings, EstDeviceStorage, EstServerAddress } from "./device-env.ts";
