@@ -25,7 +25,7 @@ import { startHousekeeping } from "./housekeeping.ts";
 import { type KeyKeeper, sealedKeyKeeper } from "./key-keeper.ts";
 import { estRoutes } from "./listeners/est.ts";
 import { serverCredential } from "./server-credential.ts";
-import { storeFailures } from "./store-failures.ts";
+import { storeErrors, storeFailures } from "./store-failures.ts";
 import { trustOf } from "./trust.ts";
 import { openVault, type Vault } from "./vault.ts";
 
@@ -124,7 +124,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         removeDemo: () => tenants.get("demo")?.forget() ?? Promise.resolve(),
       },
       (error) => {
-        if (codeOf(error) === "store-replaced") onStoreError(error);
+        if (storeErrors.has(codeOf(error))) onStoreError(error);
         else log.error({ err: error }, "an API request failed");
       },
     );

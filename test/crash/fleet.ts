@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/core/clock.ts";
-import { codeOf } from "../../src/core/errors.ts";
+import { codeOf, HatcheryError } from "../../src/core/errors.ts";
 import { systemRandomness } from "../../src/core/randomness.ts";
 import { deviceKey, deviceName, dialAnchored, newDeviceKey } from "../../src/device/index.ts";
 import type { Manufacturer } from "../../src/lab/factory.ts";
@@ -8,6 +8,7 @@ import {
   type EnrolledCredential,
   type EstDeviceSettings,
   type EstDeviceStorage,
+  EstFailed,
   enroll,
 } from "../../src/protocols/est/index.ts";
 import type { ClientIdentity, DeviceKey } from "../../src/protocols/ports.ts";
@@ -30,6 +31,8 @@ export interface Fleet {
   readonly interrupted: number;
   /** Enrols devices, one after another at each place, until the service is gone. */
   workUntilKilled(up: Up): Promise<void>;
+  /** Enrols devices until there is `enough`; each asks again when the service could not keep anything just now. */
+  workUntil(up: Up, enough: (turnedAway: number) => boolean): Promise<void>;
   /** Brings every device that was begun to its end. */
   finish(up: Up): Promise<void>;
   /** Asks again, with the same key, for what was received; returns what came. */
@@ -96,6 +99,18 @@ export function fleetOf(factory: Manufacturer, root: Uint8Array, prefix: string)
             );
           }
           interrupted += 1;
+        }),
+      );
+    },
+    async workUntil(up, enough) {
+      let turnedAway = 0;
+      await Promise.all(
+        places.map(async (place) => {
+          while (!enough(turnedAway))
+            await attempt(place, up).catch((error: unknown) => {
+              if (!isForLater(error)) throw error;
+              turnedAway += 1;
+            });
         }),
       );
     },
@@ -188,8 +203,14 @@ async function approve(up: Up, run: string | undefined): Promise<void> {
     path: `/api/v1/tenants/default/approvals/${run}`,
     body: { state: "approved" },
   });
+  if (status === 503 || status === 507) throw new HatcheryError("store-refused", JSON.stringify(body));
   // The service may have died between the approval and its answer.
   assert.ok(status === 200 || status === 409, JSON.stringify(body));
+}
+
+/** 503: to the device from its listener, or to the administrator from the API. */
+function isForLater(error: unknown): boolean {
+  return error instanceof EstFailed ? error.details["status"] === 503 : codeOf(error) === "store-refused";
 }
 
 const gone: ReadonlySet<string> = new Set([

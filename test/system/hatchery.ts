@@ -16,6 +16,8 @@ export interface HatcheryOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A module that is loaded before the program. */
   readonly preload?: URL;
+  /** A command that runs the program which its further arguments name, in the same process. */
+  readonly within?: readonly string[];
 }
 
 /** The program `hatchery` of this clone with `args`, as a process of its own, to its end. */
@@ -83,9 +85,10 @@ export function portOf(up: Up, tenant: string): number {
   return Number(new URL(url).port);
 }
 
-function start(args: readonly string[], { env = {}, preload }: HatcheryOptions): ChildProcess {
+function start(args: readonly string[], { env = {}, preload, within = [] }: HatcheryOptions): ChildProcess {
   const imports = preload === undefined ? [] : ["--import", preload.href];
-  const child = spawn(process.execPath, [...imports, program, ...args], {
+  const [command = process.execPath, ...before] = [...within, process.execPath];
+  const child = spawn(command, [...before, ...imports, program, ...args], {
     // The tests' own reporter settings are not the program's.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, NODE_COMPILE_CACHE: compiled, ...env },
     stdio: ["ignore", "pipe", "pipe"],

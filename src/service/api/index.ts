@@ -2,6 +2,7 @@ import { z } from "zod";
 import { codeOf, messageOf } from "../../core/errors.ts";
 import { type ApiApp, type ApiError, createApiApp } from "../../transport/http/api-app.ts";
 import { approvalRoutes } from "./approvals.ts";
+import { storeErrors } from "../store-failures.ts";
 import { auditRoutes } from "./audit.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { credentialRoutes } from "./credentials.ts";
@@ -11,6 +12,11 @@ import { runRoutes } from "./runs.ts";
 
 /** The API of the service: everything that the command line and the console can do, and its OpenAPI 3.1 document. */
 export async function createApi(context: ApiContext, onError: (error: unknown) => void): Promise<ApiApp> {
+  const errorOf = (error: unknown) => {
+    // The operator who reads the log hears of these as well: they are nobody's fault who asks.
+    if (storeErrors.has(codeOf(error))) onError(error);
+    return answerTo(error);
+  };
   const app = await createApiApp({ title: "Hatchery", version: context.status().version, errorOf, onError });
 
   app.get(
@@ -58,7 +64,7 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
 }
 
 /** One table: what the caller of the API gets for an error. What has no row is ours, and its message stays inside. */
-function errorOf(error: unknown): ApiError | undefined {
+function answerTo(error: unknown): ApiError | undefined {
   const status = statuses[codeOf(error)];
   return status === undefined ? undefined : { status, code: codeOf(error), message: messageOf(error) };
 }
@@ -72,6 +78,9 @@ const statuses: { readonly [code: string]: number } = {
   "guard-lost": 409,
   contended: 503,
   overloaded: 503,
+  "store-failed": 503,
+  "store-closed": 503,
+  "store-replaced": 503,
   "store-full": 507,
 };
 

@@ -3,6 +3,7 @@ import { decodeRequest, type EstReply, type EstRequest, encodeReply, routes } fr
 import type { HttpRoute } from "../../transport/http/listener.ts";
 import { singleField } from "../../transport/http/message.ts";
 import type { AssociationMemory, Host } from "../host.ts";
+import { storeErrors } from "../store-failures.ts";
 
 /**
  * EST's routes on a device listener of one tenant. `onStoreError` is told of each request that the store could not serve
@@ -12,7 +13,10 @@ export function estRoutes(
   host: Host<EstRequest, EstReply>,
   onStoreError: (error: unknown) => void,
 ): readonly HttpRoute[] {
-  /** What asking again may cure: the device is answered as for any other overload, and nothing of its request was kept. */
+  /**
+   * What asking again may cure, when the operator has freed the disk or the service was started again: RFC 9110 15.6.4 is for
+   * this, a 500 would end the device's run. Nothing of its request was kept.
+   */
   function later(error: unknown): { readonly reply: EstReply; readonly run: undefined } {
     const code = codeOf(error);
     if (storeErrors.has(code)) onStoreError(error);
@@ -44,7 +48,3 @@ function memoryOf(memory: Map<string, unknown>): AssociationMemory {
   memory.set("est", kept);
   return kept;
 }
-
-// The operator frees the disk, the backup ends, or the service starts again: each time the device that asks again gets
-// what it asked for. RFC 9110 15.6.4 is for this; a 500 would end its run.
-const storeErrors: ReadonlySet<string> = new Set(["store-full", "store-failed", "store-closed", "store-replaced"]);
