@@ -6,6 +6,10 @@ import { HatcheryError } from "../core/errors.ts";
  * - `guard-lost`: another change was first; read again and decide again.
  * - `store-full`: the disk, or the size the database may have, is used up; nothing of the change was kept.
  * - `store-failed`: the database refused for any other reason; nothing of the change was kept.
+ * - `store-unreachable`: there is no connection to the database server, or it let nobody in; nothing of the change was kept.
+ * - `store-unsuitable`: the server, or the way to it, is none on which a promise could be kept.
+ * - `commit-unknown`: the connection broke while the change was committed, and the server could not be asked in time whether
+ *   it was kept: read again before deciding again.
  * - `store-replaced`: the database file was removed or replaced while it was in use; nothing can be kept any more.
  * - `store-missing`: there is no database where there has to be one.
  * - `store-newer`: a newer program wrote the database.
@@ -17,6 +21,9 @@ export type StoreErrorCode =
   | "guard-lost"
   | "store-full"
   | "store-failed"
+  | "store-unreachable"
+  | "store-unsuitable"
+  | "commit-unknown"
   | "store-replaced"
   | "store-missing"
   | "store-newer"

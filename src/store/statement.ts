@@ -38,7 +38,7 @@ export function prepared<Args extends object, Row>(
     query ??= build(standIns as Args).compile();
     const values = args as Readonly<Record<string, SqlValue>>;
     const parameters = query.parameters.map((parameter) =>
-      parameter instanceof StandIn ? (values[parameter.name] ?? null) : (parameter as SqlValue),
+      bindable(parameter instanceof StandIn ? (values[parameter.name] ?? null) : (parameter as SqlValue)),
     );
     return { sql: query.sql, parameters };
   };
@@ -47,7 +47,7 @@ export function prepared<Args extends object, Row>(
 /** Compiles a statement whose shape differs from call to call. */
 export function compiled<Row>(query: Compilable<Row>): Query<Row> {
   const { sql, parameters } = query.compile();
-  return { sql, parameters: parameters as readonly SqlValue[] };
+  return { sql, parameters: (parameters as readonly SqlValue[]).map(bindable) };
 }
 
 /** SQL that is written out, for what a query builder cannot say in all dialects. */
@@ -68,6 +68,14 @@ export function write(...statements: readonly Statement[]): Write {
 /** The statements of all `writes`, in order. */
 export function statementsOf(writes: readonly Write[]): readonly Statement[] {
   return writes.flatMap((each) => each as unknown as readonly Statement[]);
+}
+
+/**
+ * Text as every engine can keep it. PostgreSQL has no NUL character in a text, and strangers may send one in a name; it becomes
+ * the replacement character, as UTF-8 does with half a surrogate pair.
+ */
+function bindable(value: SqlValue): SqlValue {
+  return typeof value === "string" && value.includes("\0") ? value.replaceAll("\0", "\ufffd") : value;
 }
 
 class StandIn {
