@@ -2,12 +2,14 @@ import type { Clock } from "../core/clock.ts";
 import { waitingLifetime } from "../protocols/est/index.ts";
 import type { Store } from "../store/store.ts";
 import type { AuditHeads } from "./audit-heads.ts";
+import type { ClockWatch } from "./clock-watch.ts";
 
 export interface HousekeepingOptions {
   readonly store: Store;
   readonly tenants: readonly string[];
   readonly clock: Clock;
   readonly auditHeads: Pick<AuditHeads, "note">;
+  readonly watch: ClockWatch;
   /** Told of a pass that failed; the next one tries again. Must not throw. */
   readonly onError: (error: unknown) => void;
 }
@@ -34,23 +36,25 @@ export function startHousekeeping(options: HousekeepingOptions): { readonly stop
 /**
  * Ends what has waited for a decision too long, and removes what nobody needs any more: expired sessions, old runs and
  * approvals, the oldest of too many refusals. A little at a time with pauses, so that no request waits long; what a pass
- * leaves is for the next one. Throws what the store throws, and the signal's reason.
+ * leaves is for the next one. While the clock is not to be believed, only what does not depend on it. Throws what the store
+ * throws, and the signal's reason.
  */
 export async function cleanUp(
-  { store, tenants, clock }: Omit<HousekeepingOptions, "onError" | "auditHeads">,
+  { store, tenants, clock, watch }: Omit<HousekeepingOptions, "onError" | "auditHeads">,
   signal?: AbortSignal,
 ): Promise<void> {
   const now = clock.now();
-  const changes = [
+  const aged = [
     store.sessions.removeExpired(now),
     ...tenants.flatMap((tenant) => [
       store.approvals.expire(tenant, now - waitingLifetime),
       store.runs.endWaiting(tenant, now - waitingLifetime - longestAssociation, now, "expired"),
       store.approvals.removeEndedBefore(tenant, now - retention),
       store.runs.removeEndedBefore(tenant, now - retention),
-      store.runs.trimRefused(tenant, refusedRuns),
     ]),
   ];
+  const counted = tenants.map((tenant) => store.runs.trimRefused(tenant, refusedRuns));
+  const changes = watch.steady() ? [...aged, ...counted] : counted;
   for (const change of changes)
     for (let round = 0; round < mostRounds && (await store.cleanUp(change)) > 0; round += 1)
       await clock.sleep(pause, signal);

@@ -28,6 +28,11 @@ export function storeFailures({ clock, onFailure, onFatal }: StoreFailuresOption
 }
 
 /** The store's errors that are nobody's fault who asks; asking again may help. */
-export const storeErrors: ReadonlySet<string> = new Set(["store-full", "store-failed", "store-closed", "store-replaced"]);
+export const storeErrors: ReadonlySet<string> = new Set([
+  "store-full",
+  "store-failed",
+  "store-closed",
+  "store-replaced",
+]);
 
 const quietMilliseconds = 60_000;

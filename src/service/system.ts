@@ -18,6 +18,7 @@ import { admissionOf } from "./admission.ts";
 import { createApi, localActor, type ServiceStatus } from "./api/index.ts";
 import { type AuditHeads, auditHeads } from "./audit-heads.ts";
 import { type Authority, openAuthority } from "./authority.ts";
+import { clockWatch } from "./clock-watch.ts";
 import { ServiceError } from "./errors.ts";
 import { credentialsOf } from "./est-users.ts";
 import { host } from "./host.ts";
@@ -136,6 +137,11 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       tenants: [...tenants.keys()],
       clock: systemClock,
       auditHeads: heads,
+      watch: clockWatch({
+        clock: systemClock,
+        lastCommit: await lastCommit(store, [...tenants.keys()]),
+        onJump: (milliseconds) => log.warn({ milliseconds }, clockJumped),
+      }),
       onError: onStoreError,
     });
     opened.push(async () => {
@@ -269,7 +275,19 @@ function urlOf(host: string, port: number): string {
   return `https://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
 }
 
+async function lastCommit(store: Store, tenants: readonly string[]): Promise<number | undefined> {
+  const times: number[] = [];
+  for (const tenant of tenants) {
+    const { items } = await store.audit.list(tenant, "newest-first", { limit: 1 });
+    times.push(...items.map(({ at }) => at));
+  }
+  return times.length === 0 ? undefined : Math.max(...times);
+}
+
 const removal = "tenant-forgotten";
+
+const clockJumped =
+  "the clock of this machine is not where it was expected; set it if it is wrong: nothing is removed because of its age until it went on steadily for a day";
 
 const auditContradicted =
   "the audit does not hold the line that was noted of it: the database was restored from an older backup, or lines of it were removed or changed; look with: hatchery audit verify";

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { codeOf, messageOf } from "../../core/errors.ts";
 import { type ApiApp, type ApiError, createApiApp } from "../../transport/http/api-app.ts";
-import { approvalRoutes } from "./approvals.ts";
 import { storeErrors } from "../store-failures.ts";
+import { approvalRoutes } from "./approvals.ts";
 import { auditRoutes } from "./audit.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { credentialRoutes } from "./credentials.ts";
