@@ -16,9 +16,9 @@ import { encodeReply } from "../../../src/protocols/est/http.ts";
 import type { EstReply } from "../../../src/protocols/est/messages.ts";
 import type { DeviceKey } from "../../../src/protocols/ports.ts";
 import type { HttpResponse } from "../../../src/transport/http/message.ts";
+import type { Target } from "../harness/target.ts";
+import { authorityOf, type FuzzAuthority, keyOf, signed } from "../pki/samples.ts";
 import { bytesOfResponse, responseOf } from "./http.ts";
-import { authorityOf, type FuzzAuthority, keyOf, signed } from "./samples.ts";
-import type { Target } from "./target.ts";
 
 /**
  * The device against a server whose answers are damaged: it ends with a certificate of its own key by the CA that it was

@@ -6,8 +6,8 @@ import { EstFailed, EstRefused } from "../../../src/protocols/est/errors.ts";
 import { now } from "../../../src/protocols/est/fixtures.test-support.ts";
 import { decodeRequest, decodeResponse, encodeReply, encodeRequest } from "../../../src/protocols/est/http.ts";
 import type { Headers, HttpRequest, HttpResponse } from "../../../src/transport/http/message.ts";
-import { certificates, messages, requests } from "./samples.ts";
-import { readsOrRefuses, type Target } from "./target.ts";
+import { readsOrRefuses, type Target } from "../harness/target.ts";
+import { certificates, messages, requests } from "../pki/samples.ts";
 
 /** EST's binding to HTTP: whole messages as bytes, so that heads are damaged as well as bodies. */
 

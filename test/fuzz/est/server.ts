@@ -15,11 +15,11 @@ import type { EstReply, EstRequest } from "../../../src/protocols/est/messages.t
 import { type EstSession, estServer } from "../../../src/protocols/est/server.ts";
 import type { Step } from "../../../src/protocols/ports.ts";
 import type { HttpRequest } from "../../../src/transport/http/message.ts";
+import type { Target } from "../harness/target.ts";
+import { keyOf, signed } from "../pki/samples.ts";
 import { type Asked, checkCertificate } from "./entitled.ts";
 import { bytesOfRequest, requestOf } from "./http.ts";
-import { keyOf, signed } from "./samples.ts";
-import type { Target } from "./target.ts";
-import { claimedSerial, installer, openWorld, strangeSerial, tenant, type World } from "./world.ts";
+import { claimedSerial, installer, openWorld, strangeSerial, tenant, texts, type World } from "./world.ts";
 
 /**
  * The server against requests that are damaged where they are decoded, and against ones that are damaged and then signed, so
@@ -107,7 +107,7 @@ export async function serverTargets(): Promise<readonly Target[]> {
     name: `server, ${name}`,
     sample: each.sample,
     weight: 4,
-    ...(each.sample[0] === tags.sequence ? { form: "der" as const } : {}),
+    ...(each.sample[0] === tags.sequence ? { form: "der" as const, texts } : {}),
     answer: (input) => isTaken(world, each, input),
   }));
 }

@@ -13,7 +13,7 @@ import { addAnchor, trustOf } from "../../../src/service/trust.ts";
 import type { Vault } from "../../../src/service/vault.ts";
 import { openSqliteStore } from "../../../src/store/sqlite.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { authorityOf, type FuzzAuthority, keyOf } from "./samples.ts";
+import { authorityOf, type FuzzAuthority, keyOf } from "../pki/samples.ts";
 
 export const tenant = "default";
 /** The only serial number that the operator claimed; `strangeSerial` is one of the same manufacturer. */
@@ -21,6 +21,12 @@ export const claimedSerial = "SN-1";
 export const strangeSerial = "SN-2";
 /** The only user, and whom it may enrol. */
 export const installer = { user: "installer", password: "correct horse", devices: "line-*" } as const;
+
+/** These devices and their look-alikes, for names that are replaced. */
+export const texts: readonly string[] = [
+  ...["SN-1", "SN-2", "sn-1", "SN-1 ", " SN-1", "SN-1\0", "SN-1\u202e", "SN\u00ad-1", "SN-1,CN=SN-2", "sn-1.example"],
+  ...["line-1", "LINE-1", "line-*", "line-", "enrolled-1", "waiting-1", "installer"],
+];
 
 /** One tenant of the service without its listeners, over a store in memory. */
 export interface World {

@@ -5,8 +5,10 @@ import { type PrivateKey, type SynchronousSigner, signerOf } from "../../../src/
 import { sha256 } from "../../../src/crypto/mac.ts";
 import { decodeWireBase64 } from "../../../src/encoding/base64.ts";
 import * as der from "../../../src/encoding/der-writer.ts";
+import { tags } from "../../../src/encoding/tags.ts";
 import type { Certificate } from "../../../src/pki/certificate.ts";
 import { decodeCertsOnly } from "../../../src/pki/cms.ts";
+import { attributeTypes } from "../../../src/pki/oids.ts";
 import { encodeSubjectAltName } from "../../../src/pki/standard-extensions.ts";
 import { certify, commonName, request, serialNumber } from "../../../src/protocols/est/fixtures.test-support.ts";
 
@@ -85,7 +87,8 @@ export const requests: Readonly<Record<string, Uint8Array>> = {
   }),
 };
 
-const privateKeys: Readonly<Record<string, PrivateKey>> = {
+/** Private keys by kind. */
+export const privateKeys: Readonly<Record<string, PrivateKey>> = {
   "P-256": pointKey("P-256", "prime256v1"),
   "P-384": pointKey("P-384", "secp384r1"),
   "P-521": pointKey("P-521", "secp521r1"),
@@ -100,6 +103,29 @@ export const publicKeys: Readonly<Record<string, Uint8Array>> = Object.fromEntri
     createPublicKey(key).export({ format: "der", type: "spki" }),
   ]),
 );
+
+const rdn = (type: string, value: Uint8Array) => der.setOf([der.sequence([der.objectIdentifier(type), value])]);
+
+/** Names with every type of string, and with what is no string. */
+export const names: Readonly<Record<string, Uint8Array>> = {
+  "all strings": der.sequence([
+    rdn(attributeTypes.countryName, der.printableString("DE")),
+    rdn(attributeTypes.domainComponent, der.ia5String("example")),
+    rdn(attributeTypes.organizationName, der.utf8String("Größe & Söhne")),
+    rdn(attributeTypes.organizationalUnitName, der.element(tags.bmpString, Uint8Array.of(0, 0x41, 0x20, 0xac))),
+    rdn(attributeTypes.localityName, der.element(tags.teletexString, Uint8Array.of(0x4b, 0xf6, 0x6c, 0x6e))),
+    rdn(attributeTypes.title, der.element(tags.universalString, Uint8Array.of(0, 1, 0xf6, 0))),
+    rdn(attributeTypes.pseudonym, der.element(tags.numericString, utf8("007"))),
+    rdn(attributeTypes.commonName, der.element(tags.visibleString, utf8("sn-1"))),
+  ]),
+  "several values": der.sequence([
+    der.setOf([
+      der.sequence([der.objectIdentifier(attributeTypes.commonName), der.utf8String("a")]),
+      der.sequence([der.objectIdentifier(attributeTypes.serialNumber), der.printableString("1")]),
+    ]),
+    rdn("2.5.4.45", der.bitString(Uint8Array.of(1, 2))),
+  ]),
+};
 
 /** Private keys in DER by kind and form. */
 export const privateKeyForms: Readonly<Record<string, Uint8Array>> = {

@@ -1,13 +1,16 @@
 import { hex } from "../../../src/core/bytes.ts";
 import { mutations } from "../../mutate.ts";
+import { withinBudget } from "./budget.ts";
 import { elementMutations } from "./elements.ts";
 
 /** One entry that is fed with damaged forms of one sample. */
 export interface Target {
   readonly name: string;
   readonly sample: Uint8Array;
-  /** `der`: half of the inputs are damaged element by element. */
-  readonly form?: "der";
+  /** Half of the inputs are damaged element by element, and written as DER, or some of them as BER. */
+  readonly form?: "der" | "ber";
+  /** Texts with a meaning to whoever answers, for values that are replaced. */
+  readonly texts?: readonly string[];
   /** How often it is fed, compared with others: less when an input takes longer. */
   readonly weight: number;
   /**
@@ -15,6 +18,20 @@ export interface Target {
    * is not allowed. The sample itself is taken.
    */
   readonly answer: (input: Uint8Array) => boolean | Promise<boolean>;
+}
+
+/**
+ * Targets that answer alike, by the names of their samples. `weight` 10: an input takes ten microseconds or so, where one of a
+ * role takes hundreds.
+ */
+export function targetsOf(
+  what: string,
+  samples: Readonly<Record<string, Uint8Array>>,
+  answer: Target["answer"],
+  form?: Target["form"],
+): readonly Target[] {
+  const common = { answer, weight: 10, ...(form === undefined ? {} : { form }) };
+  return Object.entries(samples).map(([name, sample]) => ({ name: `${what}, ${name}`, sample, ...common }));
 }
 
 export interface Tally {
@@ -32,7 +49,7 @@ export async function fuzz(
   const weights = targets.reduce((sum, { weight }) => sum + weight, 0);
   let passed = 0;
   let failed = 0;
-  for (const [index, { name, sample, form, weight, answer }] of targets.entries()) {
+  for (const [index, { name, sample, form, texts = [], weight, answer }] of targets.entries()) {
     // An odd multiplier spreads neighbouring targets over all seeds.
     const own = (seed + Math.imul(index, 0x9e3779b1)) >>> 0;
     const inputs = Math.max(1, Math.round((count * weight) / weights));
@@ -40,7 +57,7 @@ export async function fuzz(
     let broken = 0;
     const feed = async (input: Uint8Array, required: boolean) => {
       try {
-        const isTaken = await answer(input);
+        const isTaken = await withinBudget(input, answer);
         if (required && !isTaken) throw new Error("the sample itself is refused");
         taken += isTaken ? 1 : 0;
       } catch (error) {
@@ -49,9 +66,10 @@ export async function fuzz(
       }
     };
     await feed(sample, true);
-    const byElement = Math.floor(inputs / 2);
-    for (const input of mutations(own, sample, form === "der" ? inputs - byElement : inputs)) await feed(input, false);
-    if (form === "der") for (const input of elementMutations(own, sample, byElement)) await feed(input, false);
+    const byElement = form === undefined ? 0 : Math.floor(inputs / 2);
+    for (const input of mutations(own, sample, inputs - byElement)) await feed(input, false);
+    if (form !== undefined)
+      for (const input of elementMutations(own, sample, byElement, form, texts)) await feed(input, false);
     passed += inputs + 1 - broken;
     failed += broken;
     tell(`${name}: ${inputs + 1} inputs, ${taken} taken${broken === 0 ? "" : `, ${broken} FAILED`}`);

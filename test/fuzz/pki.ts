@@ -1,0 +1,19 @@
+// npm run fuzz pki [--seed N] [--count N]: damaged input for every decoder below the protocols.
+import { fuzzAsTold } from "./harness/main.ts";
+import { certificateTargets } from "./pki/certificates.ts";
+import { cmsTargets } from "./pki/cms.ts";
+import { encodingTargets } from "./pki/encoding.ts";
+import { headTargets } from "./pki/heads.ts";
+import { keyTargets } from "./pki/keys.ts";
+import { nameTargets } from "./pki/names.ts";
+import { revocationTargets } from "./pki/revocation.ts";
+
+await fuzzAsTold([
+  ...encodingTargets(),
+  ...keyTargets(),
+  ...nameTargets(),
+  ...(await certificateTargets()),
+  ...(await revocationTargets()),
+  ...(await cmsTargets()),
+  ...headTargets(),
+]);
