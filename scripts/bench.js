@@ -1,5 +1,5 @@
-// npm run bench [protocol ...] [--json]: runs bench/<protocol>.ts, each in a process of its own and one after another.
-// With --json each prints one JSON document, and this prints one object with them by protocol.
+// npm run bench [protocol or room ...] [--json]: runs bench/<name>.ts, each in a process of its own and one after another.
+// With --json each prints one JSON document, and this prints one object with them by name.
 import "./check-node.js";
 
 const { globSync } = await import("node:fs");
@@ -8,11 +8,11 @@ const { parseArgs } = await import("node:util");
 const { node, root } = await import("./child.js");
 
 const { values, positionals: filters } = parseArgs({ allowPositionals: true, options: { json: { type: "boolean" } } });
-// Other files in bench/, such as the floors, belong to no protocol and run nothing by themselves.
-const protocols = globSync("src/protocols/*/", { cwd: root }).map((path) => basename(path));
+// Other files in bench/, such as the floors, belong to no protocol or room and run nothing by themselves.
+const measured = globSync(["src/protocols/*/", "src/*/"], { cwd: root }).map((path) => basename(path));
 const benches = globSync("bench/*.ts", { cwd: root })
   .map((path) => basename(path, ".ts"))
-  .filter((name) => protocols.includes(name) && (filters.length === 0 || filters.includes(name)))
+  .filter((name) => measured.includes(name) && (filters.length === 0 || filters.includes(name)))
   .sort();
 
 const documents = {};

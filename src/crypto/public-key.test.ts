@@ -5,7 +5,7 @@ import { mutations } from "../../test/mutate.ts";
 import { equal, fromHex } from "../core/bytes.ts";
 import * as der from "../encoding/der-writer.ts";
 import { CryptoError, type CryptoErrorCode } from "./errors.ts";
-import { generateKey, type KeyKind, publicKeyOf, signerOf } from "./keys.ts";
+import { generateKey, type KeyKind, publicKeyOf, rememberedPublicKeyOf, signerOf } from "./keys.ts";
 
 function bytesOf(text: string): Uint8Array {
   const bytes = fromHex(text);
@@ -115,6 +115,39 @@ test("fail/other keys and other bytes", () => {
   refuses("unsupported-key", der.sequence([x25519, der.bitString(new Uint8Array(32))]));
   refuses("malformed-key", new Uint8Array());
   refuses("malformed-key", new Uint8Array([...ecKey(der.objectIdentifier(p256), point), 0]));
+});
+
+test("ok/a key that comes again is remembered by its octets, until many others came", () => {
+  const [first, ...others] = Array.from({ length: 129 }, () => signerOf(generateKey("Ed25519")).publicKey);
+  assert.ok(first);
+  const key = rememberedPublicKeyOf(first);
+  const elsewhere = Uint8Array.from(first);
+  assert.equal(rememberedPublicKeyOf(elsewhere).keyObject, key.keyObject);
+  assert.ok(equal(key.subjectPublicKeyInfo, first));
+  for (const other of others) rememberedPublicKeyOf(other);
+  assert.notEqual(rememberedPublicKeyOf(first).keyObject, key.keyObject);
+});
+
+test("ok/a key in use outlives those that come once", () => {
+  const [first, ...others] = Array.from({ length: 200 }, () => signerOf(generateKey("Ed25519")).publicKey);
+  assert.ok(first);
+  const { keyObject } = rememberedPublicKeyOf(first);
+  for (const other of others) {
+    rememberedPublicKeyOf(other);
+    assert.equal(rememberedPublicKeyOf(first).keyObject, keyObject);
+  }
+});
+
+test("fail/what was refused is refused again, and no change of the octets afterwards makes another key of it", () => {
+  const bytes = Uint8Array.from(signerOf(generateKey("P-256")).publicKey);
+  const { subjectPublicKeyInfo } = rememberedPublicKeyOf(bytes);
+  bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+  assert.ok(!equal(subjectPublicKeyInfo, bytes));
+  for (let time = 0; time < 2; time += 1)
+    assert.throws(
+      () => rememberedPublicKeyOf(bytes),
+      (error: unknown) => error instanceof CryptoError && error.code === "malformed-key",
+    );
 });
 
 test("ok/damaged keys are answered with a CryptoError or a key", () => {

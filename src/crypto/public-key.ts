@@ -32,6 +32,21 @@ export function publicKeyOf(subjectPublicKeyInfo: Uint8Array): PublicKey {
   }
 }
 
+/**
+ * As `publicKeyOf`, but the last few keys are remembered by their octets: what certificates hold are the same issuers' and
+ * signers' keys again and again, and importing one costs a third of a verification.
+ */
+export function rememberedPublicKeyOf(subjectPublicKeyInfo: Uint8Array): PublicKey {
+  const octets = view(subjectPublicKeyInfo).toString("latin1");
+  // A copy, because a view would keep the whole message of a stranger.
+  const key = remembered.get(octets) ?? publicKeyOf(Buffer.from(subjectPublicKeyInfo));
+  // A Map keeps the order of insertion, so the first key is the one that was not asked for the longest.
+  remembered.delete(octets);
+  remembered.set(octets, key);
+  if (remembered.size > mostRemembered) remembered.delete(remembered.keys().next().value ?? octets);
+  return key;
+}
+
 interface Description {
   readonly kind: KeyKind;
   readonly bits: number;
@@ -125,6 +140,10 @@ const namedCurves: ReadonlyMap<string, Description> = new Map<string, Descriptio
   ["06052b81040022", { kind: "P-384", bits: 384 }],
   ["06052b81040023", { kind: "P-521", bits: 521 }],
 ]);
+
+/** Those of the issuers in use, although devices with keys of their own come between. */
+const mostRemembered = 128;
+const remembered = new Map<string, PublicKey>();
 
 const leastModulusBits = 2048;
 /** Verifying costs the square of the size, and its key comes from a stranger. */

@@ -12,9 +12,35 @@ import { tags } from "./tags.ts";
 export function derOfBer(bytes: Uint8Array, maximumLength: number): Uint8Array {
   if (bytes.length > maximumLength)
     throw new DerError("too-large", `BER of ${bytes.length} octets exceeds the limit of ${maximumLength}.`);
+  // Most messages are DER, and seeing that costs less than taking one apart.
+  if (hasDefiniteForm(view(bytes), 0, bytes.length, 0)) return bytes;
   const { der, end } = normalised(view(bytes), 0, bytes.length, 0);
   if (end !== bytes.length) throw new DerError("trailing-bytes", "BER has octets after its end.");
   return der;
+}
+
+/**
+ * Whether the octets are elements of definite and minimal lengths, all the way down. When it says no, `normalised` finds out
+ * what they are.
+ */
+function hasDefiniteForm(bytes: Buffer, start: number, limit: number, depth: number): boolean {
+  if (depth > maximumDepth) return false;
+  for (let at = start; at < limit; ) {
+    const tag = bytes[at] ?? 0;
+    if ((tag & 0x1f) === 0x1f || tag === endOfContents || tag === constructedOctetString) return false;
+    if (at + 1 >= limit) return false;
+    const first = bytes[at + 1] ?? 0;
+    const count = first < 0x80 ? 0 : first & 0x7f;
+    const content = at + 2 + count;
+    if (first === 0x80 || count > 4 || content > limit) return false;
+    const length = count === 0 ? first : bytes.readUIntBE(at + 2, count);
+    if (length > limit - content) return false;
+    if (count > 0 && (length < 0x80 || length < 0x100 ** (count - 1))) return false;
+    if ((tag & constructedBit) !== 0 && !hasDefiniteForm(bytes, content, content + length, depth + 1)) return false;
+    at = content + length;
+    if (depth === 0 && at !== limit) return false;
+  }
+  return limit > start || depth > 0;
 }
 
 interface Normalised {

@@ -1,4 +1,4 @@
-import { compare, concat, utf8 } from "../core/bytes.ts";
+import { compare, utf8 } from "../core/bytes.ts";
 import { DerError } from "./errors.ts";
 import { oidContent } from "./oid.ts";
 import { isAscii, isPrintable } from "./strings.ts";
@@ -17,7 +17,7 @@ export function sequence(elements: readonly Uint8Array[]): Uint8Array {
 
 /** SET OF elements in the order of X.690 11.6. */
 export function setOf(elements: readonly Uint8Array[]): Uint8Array {
-  return constructed(tags.set, [...elements].sort(compare));
+  return constructed(tags.set, elements.length < 2 ? elements : elements.toSorted(compare));
 }
 
 /** EXPLICIT context tag `number` around an element. */
@@ -27,7 +27,7 @@ export function explicit(number: number, inner: Uint8Array): Uint8Array {
 
 /** `inner` with IMPLICIT context tag `number` in place of its own; it stays primitive or constructed. */
 export function implicit(number: number, inner: Uint8Array): Uint8Array {
-  const tagged = Uint8Array.from(inner);
+  const tagged = Buffer.from(inner);
   tagged[0] = ((inner[0] ?? 0) & 0x20) === 0 ? contextPrimitive(number) : contextConstructed(number);
   return tagged;
 }
@@ -47,11 +47,11 @@ export function integer(value: number): Uint8Array {
 
 /** INTEGER whose value is the unsigned number in `magnitude`, most significant octet first; leading zeros do not matter. */
 export function unsignedInteger(magnitude: Uint8Array): Uint8Array {
-  const first = magnitude.findIndex((octet) => octet !== 0);
-  if (first === -1) return element(tags.integer, Uint8Array.of(0));
+  let first = 0;
+  while (first < magnitude.length - 1 && magnitude[first] === 0) first += 1;
   const significant = magnitude.subarray(first);
-  const sign = (significant[0] ?? 0) < 0x80 ? [] : [Uint8Array.of(0)];
-  return element(tags.integer, concat([...sign, significant]));
+  const needsZero = magnitude.length === 0 || (significant[0] ?? 0) >= 0x80;
+  return constructed(tags.integer, needsZero ? [zeroOctet, significant] : [significant]);
 }
 
 /** NULL. */
@@ -59,9 +59,13 @@ export function nullValue(): Uint8Array {
   return Uint8Array.of(tags.null, 0);
 }
 
-/** OBJECT IDENTIFIER from its dotted form; throws DerError. */
+/** OBJECT IDENTIFIER from its dotted form, in octets that others share and nobody may change; throws DerError. */
 export function objectIdentifier(dotted: string): Uint8Array {
-  return element(tags.objectIdentifier, oidContent(dotted));
+  const known = objectIdentifiers.get(dotted);
+  if (known !== undefined) return known;
+  const encoded = element(tags.objectIdentifier, oidContent(dotted));
+  if (objectIdentifiers.size < mostObjectIdentifiers) objectIdentifiers.set(dotted, encoded);
+  return encoded;
 }
 
 /** OCTET STRING. */
@@ -71,7 +75,7 @@ export function octetString(bytes: Uint8Array): Uint8Array {
 
 /** BIT STRING of whole octets. */
 export function bitString(bytes: Uint8Array): Uint8Array {
-  return constructed(tags.bitString, [noUnusedBits, bytes]);
+  return constructed(tags.bitString, [zeroOctet, bytes]);
 }
 
 /** BIT STRING of a type with named bits: the numbers of the bits that are set, without trailing zero bits (X.690 11.2.2). */
@@ -80,7 +84,7 @@ export function namedBits(bits: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(Math.ceil((highest + 1) / 8));
   for (const bit of bits) bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
   const unusedBits = bytes.length * 8 - (highest + 1);
-  return element(tags.bitString, concat([Uint8Array.of(unusedBits), bytes]));
+  return constructed(tags.bitString, [Uint8Array.of(unusedBits), bytes]);
 }
 
 /** UTF8String; throws DerError `bad-value` for text with a lone surrogate. */
@@ -130,4 +134,9 @@ function constructed(tag: number, parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-const noUnusedBits = Uint8Array.of(0);
+/** In front of a positive INTEGER with its highest bit set, and of a BIT STRING without unused bits. */
+const zeroOctet = Uint8Array.of(0);
+
+/** The few that are written again and again; strangers who ask for others can fill it, which costs time and nothing else. */
+const objectIdentifiers = new Map<string, Uint8Array>();
+const mostObjectIdentifiers = 256;

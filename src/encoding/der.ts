@@ -64,33 +64,35 @@ export class DerReader {
 
   /** The next element, whatever its type. */
   any(): DerElement {
-    const { start, content, end } = this.#next();
+    const start = this.#offset;
+    const content = this.#next();
     return {
       tag: this.#bytes[start] ?? 0,
-      raw: this.#bytes.subarray(start, end),
-      content: this.#bytes.subarray(content, end),
+      raw: this.#bytes.subarray(start, this.#offset),
+      content: this.#bytes.subarray(content, this.#offset),
     };
   }
 
   /** The next element, which must have this identifier octet, header included. */
   raw(tag: number): Uint8Array {
     this.#expect(tag);
-    const { start, end } = this.#next();
-    return this.#bytes.subarray(start, end);
+    const start = this.#offset;
+    this.#next();
+    return this.#bytes.subarray(start, this.#offset);
   }
 
   /** The content octets of the next element, which must have this identifier octet. */
   content(tag: number): Uint8Array {
     this.#expect(tag);
-    const { content, end } = this.#next();
-    return this.#bytes.subarray(content, end);
+    const content = this.#next();
+    return this.#bytes.subarray(content, this.#offset);
   }
 
   /** Reads into the next element, which must have this identifier octet and must be read to its end. */
   constructed<T>(tag: number, read: (content: DerReader) => T): T {
     this.#expect(tag);
-    const { content, end } = this.#next();
-    return readAll(new DerReader(this.#bytes, content, end, this.#depth + 1), read);
+    const content = this.#next();
+    return readAll(new DerReader(this.#bytes, content, this.#offset, this.#depth + 1), read);
   }
 
   /** Reads into a SEQUENCE. */
@@ -194,7 +196,8 @@ export class DerReader {
     return timeOf(tag, content);
   }
 
-  #next(): { readonly start: number; readonly content: number; readonly end: number } {
+  /** Goes behind the next element, and tells where its content begins. */
+  #next(): number {
     const start = this.#offset;
     const tag = this.#octet();
     if ((tag & 0x1f) === 0x1f)
@@ -210,7 +213,7 @@ export class DerReader {
         details: { offset: start, length },
       });
     this.#offset = content + length;
-    return { start, content, end: this.#offset };
+    return content;
   }
 
   #length(): number {

@@ -1,5 +1,5 @@
 import { equal } from "../core/bytes.ts";
-import { type PublicKey, publicKeyOf } from "../crypto/keys.ts";
+import { type PublicKey, rememberedPublicKeyOf } from "../crypto/keys.ts";
 import { type DerReader, decodeDer } from "../encoding/der.ts";
 import { DerError } from "../encoding/errors.ts";
 import { contextConstructed, contextPrimitive, tags } from "../encoding/tags.ts";
@@ -46,7 +46,7 @@ export class Certificate {
 
   /** Made when first asked for; throws CryptoError for a key that is malformed, weak, or not supported. */
   get publicKey(): PublicKey {
-    this.#publicKey ??= publicKeyOf(this.subjectPublicKeyInfo);
+    this.#publicKey ??= rememberedPublicKeyOf(this.subjectPublicKeyInfo);
     return this.#publicKey;
   }
 }

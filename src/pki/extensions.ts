@@ -71,12 +71,10 @@ function readExtension(reader: DerReader): Extension {
 
 /** RFC 5280 4.2: a certificate must not have an extension twice. With two, each reader might believe another one. */
 function refuseDuplicates(extensions: readonly Extension[]): void {
-  const seen = new Set<string>();
-  for (const { type } of extensions) {
-    if (seen.has(type))
-      throw new PkiError("duplicate-extension", `Extension ${type} occurs more than once.`, { details: { type } });
-    seen.add(type);
-  }
+  for (const [index, { type }] of extensions.entries())
+    for (let other = 0; other < index; other += 1)
+      if (extensions[other]?.type === type)
+        throw new PkiError("duplicate-extension", `Extension ${type} occurs more than once.`, { details: { type } });
 }
 
 /** Certificates have about ten. */
