@@ -1,5 +1,6 @@
 import { after, before } from "node:test";
 import { systemClock } from "../core/clock.ts";
+import { migrationsConformance } from "./conformance/migrations.test-suite.ts";
 import { storeConformance } from "./conformance.test-suite.ts";
 import { migrate } from "./migrate.ts";
 import { migrations } from "./migrations.ts";
@@ -31,6 +32,12 @@ async function openEmpty(): Promise<Store> {
 }
 
 storeConformance(openEmpty);
+
+migrationsConformance(async () => {
+  await server.run("drop schema public cascade; create schema public");
+  await prepareCommits(server.database());
+  return postgresEngine(server.database());
+});
 
 const namesOfTables =
   "select tablename as name from pg_tables where schemaname = 'public' and tablename <> 'migrations'";

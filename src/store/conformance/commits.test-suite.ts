@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import type { Write } from "../../core/write.ts";
-import { device, identity, listed, type Open, rejectsWith, storeTest } from "./fixtures.test-suite.ts";
+import { emptyChain } from "../audit-chain.ts";
+import {
+  approval,
+  auditEntry,
+  device,
+  identity,
+  listed,
+  type Open,
+  rejectsWith,
+  storeTest,
+} from "./fixtures.test-suite.ts";
 
 /** What `commit` promises: all or nothing for each caller, and nothing of one caller's failure for another. */
 export function commitsConformance(open: Open): void {
@@ -87,6 +97,49 @@ export function commitsConformance(open: Open): void {
     await Promise.all([before, closing]);
     await rejectsWith("store-closed", store.devices.find("a", "d1"));
     await store.close();
+  });
+
+  storeTest(
+    open,
+    "ok/text: what no text can hold becomes the replacement character, in questions too",
+    async (store) => {
+      const name = "a\0b\ud800c";
+      await store.commit([
+        store.devices.insert(device("d1", { name })),
+        store.devices.addIdentity(identity("d1", name)),
+        store.approvals.insert(approval("1", { subject: name, evidence: { name: "a\0b" } })),
+        store.audit.append(auditEntry("claim", { subject: name, detail: { name: "a\0b" } })),
+      ]);
+      assert.equal((await store.devices.find("a", "d1"))?.name, "a\ufffdb\ufffdc");
+      assert.equal((await store.devices.findByIdentity("a", "serial", name))?.id, "d1");
+      assert.equal((await store.devices.list("a", { limit: 9 }, "a\0")).items.length, 1);
+      // JSON has an escape for it, and gives back what was put in.
+      assert.deepEqual((await store.approvals.find("a", "1"))?.evidence, { name: "a\0b" });
+      assert.equal(await store.estUsers.find("a", "nobody\0"), undefined);
+      assert.equal((await store.audit.verify("a", emptyChain)).broken, undefined);
+    },
+  );
+
+  storeTest(open, "ok/text: compared and ordered by code point", async (store) => {
+    const names = ["Z", "a", "z", "Ä", "é", "\uffee", "\u{1f512}"];
+    await store.commit(names.toReversed().map((name) => store.devices.insert(device(name, { name }))));
+    const inOrder = await listed((page) => store.devices.list("a", page));
+    assert.deepEqual(
+      inOrder.map(({ name }) => name),
+      names,
+    );
+  });
+
+  storeTest(open, "ok/integers: 53 bits", async (store) => {
+    const created = Number.MAX_SAFE_INTEGER;
+    await store.commit([store.devices.insert(device("d1", { created }))]);
+    assert.equal((await store.devices.find("a", "d1"))?.created, created);
+  });
+
+  storeTest(open, "fail/commit: a value of another type", async (store) => {
+    const created = "yesterday" as unknown as number;
+    await rejectsWith("store-failed", store.commit([store.devices.insert(device("d1", { created }))]));
+    await store.commit([store.devices.insert(device("d1"))]);
   });
 
   storeTest(open, "fail/page: sizes and cursors that the store did not give out", async (store) => {
