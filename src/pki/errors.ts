@@ -28,7 +28,13 @@ export type PathErrorCode =
   | "key-usage"
   | "path-too-long"
   | "critical-extension"
-  | "malformed-extension";
+  | "malformed-extension"
+  | "name-not-permitted" // by the name constraints of a CA above it
+  | "too-many-names" // to be compared with name constraints
+  | "no-valid-policy" // where a CA requires one
+  | "revoked"
+  | "crl-expired" // the lists of an issuer are not current
+  | "revocation-unknown"; // there is no list of an issuer that could be verified
 
 /** Why no path leads from a certificate to an anchor. */
 export class PathError extends HatcheryError<PathErrorCode> {

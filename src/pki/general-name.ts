@@ -18,6 +18,12 @@ export type GeneralName =
 
 /** Reads one GeneralName; throws DerError. It does not check that names of hosts or mailboxes look like such. */
 export function readGeneralName(reader: DerReader): GeneralName {
+  if (reader.has(contextPrimitive(7))) return { kind: "iPAddress", address: address(reader.any().content) };
+  return readNameButAddress(reader);
+}
+
+/** Reads one GeneralName that is no iPAddress: what that holds depends on where it stands; throws DerError. */
+export function readNameButAddress(reader: DerReader): Exclude<GeneralName, { readonly kind: "iPAddress" }> {
   if (reader.has(contextConstructed(0)))
     return reader.explicit(0, (content) => ({
       kind: "otherName",
@@ -31,7 +37,6 @@ export function readGeneralName(reader: DerReader): GeneralName {
   if (reader.has(contextConstructed(4))) return { kind: "directoryName", name: reader.explicit(4, readName) };
   if (reader.has(contextConstructed(5))) return { kind: "ediPartyName", raw: reader.any().raw };
   if (reader.has(contextPrimitive(6))) return { kind: "uniformResourceIdentifier", text: ia5(reader, 6) };
-  if (reader.has(contextPrimitive(7))) return { kind: "iPAddress", address: address(reader.any().content) };
   return { kind: "registeredID", identifier: reader.objectIdentifier(contextPrimitive(8)) };
 }
 

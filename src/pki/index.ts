@@ -47,6 +47,7 @@ export {
 export { PathError, type PathErrorCode, PkiError, type PkiErrorCode } from "./errors.ts";
 export { type Extension, encodeExtensions, extensionOf, parseExtensions } from "./extensions.ts";
 export type { GeneralName } from "./general-name.ts";
+export { matchesHostName } from "./host-name.ts";
 export { buildCertificate, type CertificateContent } from "./issue.ts";
 export {
   type AttributeTypeAndValue,
@@ -81,7 +82,9 @@ export {
   otherNames,
   requestAttributes,
 } from "./oids.ts";
-export { type PathInput, type Profile, type ValidPath, validatePath } from "./path.ts";
+export { type PathInput, type ValidPath, validatePath } from "./path.ts";
+export type { Profile } from "./path-profiles.ts";
+export type { RevocationInput } from "./path-revocation.ts";
 export {
   authorityKeyIdentifierOf,
   type BasicConstraints,

@@ -67,6 +67,14 @@ export function equalNames(a: Name, b: Name): boolean {
   return equal(a.raw, b.raw) || a.normalised === b.normalised;
 }
 
+/** Whether a name is `base` or below it: begins with the same RDNs, compared as by `equalNames`. */
+export function isNameWithin(name: Name, base: Name): boolean {
+  if (isEmptyName(base)) return true;
+  // Both are JSON of arrays, which no element can leave: what follows the last RDN of the base is the next one or the end.
+  const opening = base.normalised.slice(0, -1);
+  return name.normalised.startsWith(opening) && /[,\]]/.test(name.normalised.charAt(opening.length));
+}
+
 /**
  * The text form of RFC 4514, the most specific attribute first. Control and format characters are escaped as well, so that a
  * name in a log shows what it holds.

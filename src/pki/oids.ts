@@ -27,9 +27,13 @@ export const extensionTypes = {
   subjectAltName: "2.5.29.17",
   basicConstraints: "2.5.29.19",
   nameConstraints: "2.5.29.30",
+  certificatePolicies: "2.5.29.32",
+  policyMappings: "2.5.29.33",
   cRLDistributionPoints: "2.5.29.31",
   authorityKeyIdentifier: "2.5.29.35",
+  policyConstraints: "2.5.29.36",
   extKeyUsage: "2.5.29.37",
+  inhibitAnyPolicy: "2.5.29.54",
   authorityInfoAccess: "1.3.6.1.5.5.7.1.1",
   /** RFC 6960 4.2.2.2.1. */
   ocspNoCheck: "1.3.6.1.5.5.7.48.1.5",
@@ -39,6 +43,14 @@ export const extensionTypes = {
 export const accessMethods = {
   ocsp: "1.3.6.1.5.5.7.48.1",
   caIssuers: "1.3.6.1.5.5.7.48.2",
+} as const;
+
+/** What certificatePolicies may hold that has a meaning of its own (RFC 5280 4.2.1.4). */
+export const policies = {
+  anyPolicy: "2.5.29.32.0",
+  /** Qualifiers, both for people to read. */
+  cps: "1.3.6.1.5.5.7.2.1",
+  unotice: "1.3.6.1.5.5.7.2.2",
 } as const;
 
 /** Purposes of an extended key usage (RFC 5280 4.2.1.12, RFC 6402 2.10). */

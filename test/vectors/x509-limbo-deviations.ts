@@ -16,32 +16,6 @@ const endEntities = ["tls", "idevid"] as const;
 
 export const deviations: readonly Deviations[] = [
   {
-    reason: "revocation",
-    outcome: "accepted",
-    profiles: endEntities,
-    cases: ["crl::revoked-certificate-with-crl", "crl::crlnumber-missing", "crl::issuer-missing-crlsign"],
-  },
-  {
-    reason: "host-name",
-    outcome: "accepted",
-    profiles: endEntities,
-    cases: [
-      "rfc5280::san::ip-in-dns",
-      "webpki::san::mismatch-subdomain-san",
-      "webpki::san::mismatch-subdomain-apex-san",
-      "webpki::san::wildcard-embedded-leftmost-san",
-      "webpki::san::wildcard-not-in-leftmost-san",
-      "webpki::san::wildcard-embedded-ulabel-san",
-      "webpki::san::san-wildcard-only",
-    ],
-  },
-  {
-    reason: "host-name",
-    outcome: "accepted",
-    profiles: ["ca"],
-    cases: ["rfc5280::ca-as-leaf-wrong-san"],
-  },
-  {
     reason: "depth-of-the-caller",
     outcome: "accepted",
     profiles: endEntities,
@@ -59,6 +33,7 @@ export const deviations: readonly Deviations[] = [
       "rfc5280::ca-empty-subject",
       "rfc5280::root-non-critical-basic-constraints",
       "rfc5280::leaf-ku-keycertsign",
+      "crl::crlnumber-missing",
     ],
   },
   {
@@ -93,34 +68,21 @@ export const deviations: readonly Deviations[] = [
     cases: ["webpki::ca-as-leaf"],
   },
   {
+    reason: "rule-of-the-web",
+    outcome: "accepted",
+    profiles: ["voucher-signer"],
+    cases: ["webpki::eku::ee-without-eku"],
+  },
+  {
     reason: "purposes-of-the-manufacturer",
     outcome: "accepted",
     profiles: ["idevid"],
     cases: ["rfc5280::eku::ee-wrong-eku"],
   },
   {
-    reason: "name-constraints",
-    outcome: "refused",
-    profiles: endEntities,
-    cases: [
-      "rfc5280::nc::permitted-dns-match-more",
-      "rfc5280::nc::permitted-ipv4-match",
-      "rfc5280::nc::permitted-dn-match",
-      "rfc5280::nc::permitted-self-issued",
-      "rfc5280::nc::excluded-different-constraint-type",
-      "rfc5280::nc::nc-forbids-alternate-chain-ica",
-      "rfc5280::nc::nc-permits-email-exact",
-      "rfc5280::nc::nc-permits-email-domain",
-      "rfc5280::nc::nc-permits-email-literal-double-asterisk",
-      "rfc5280::nc::nc-permits-email-literal-mid-asterisk",
-      "webpki::nc::permitted-dns-match-noncritical",
-      "webpki::nc::nc-permits-dns-san-pattern",
-    ],
-  },
-  {
     reason: "key-that-may-not-sign",
     outcome: "refused",
-    profiles: endEntities,
+    profiles: [...endEntities, "voucher-signer"],
     cases: ["pathlen::validation-ignores-pathlen-in-leaf"],
   },
 ];

@@ -1,12 +1,13 @@
 /**
- * The cases that x509-limbo and our purposes of TLS both refuse, by the code of our error and in the order of the file: so
+ * The cases that x509-limbo and our profiles of TLS both refuse, by the code of our error and in the order of the file: so
  * that a case does not go on being refused for another reason than before.
  */
 export const refusals: { readonly [code: string]: readonly string[] } = {
-  "critical-extension": [
+  revoked: ["crl::revoked-certificate-with-crl"],
+  "revocation-unknown": ["crl::issuer-missing-crlsign"],
+  "name-not-permitted": [
     "cve::cve-2025-61727",
     "cve::cve-2025-61727-nc-permits-variant",
-    "rfc5280::aki::critical-aki",
     "rfc5280::nc::permitted-dns-mismatch",
     "rfc5280::nc::excluded-dns-match",
     "rfc5280::nc::excluded-dns-match-second",
@@ -16,11 +17,6 @@ export const refusals: { readonly [code: string]: readonly string[] } = {
     "rfc5280::nc::permitted-dn-match-subject-san-mismatch",
     "rfc5280::nc::excluded-dn-match-sub-mismatch",
     "rfc5280::nc::excluded-match-permitted-and-excluded",
-    "rfc5280::nc::invalid-dnsname-wildcard",
-    "rfc5280::nc::invalid-ipv4-address",
-    "rfc5280::nc::invalid-ipv6-address",
-    "rfc5280::nc::not-allowed-in-ee-noncritical",
-    "rfc5280::nc::not-allowed-in-ee-critical",
     "rfc5280::nc::intermediate-with-san-rejected-by-root-nc",
     "rfc5280::nc::restrictive-permits-in-intermediates-narrows",
     "rfc5280::nc::nc-permits-invalid-dns-san",
@@ -28,12 +24,6 @@ export const refusals: { readonly [code: string]: readonly string[] } = {
     "rfc5280::nc::nc-permits-email-literal-asterisk-rejects-subdomain",
     "rfc5280::nc::nc-forbids-othername",
     "rfc5280::nc::nc-forbids-dnsname-wildcard-san",
-    "rfc5280::ski::critical-ski",
-    "rfc5280::unknown-critical-extension-root",
-    "rfc5280::unknown-critical-extension-intermediate",
-    "rfc5280::ee-critical-aia-invalid",
-    "webpki::nc::intermediate-permitted-excluded-subtrees-both-null",
-    "webpki::nc::intermediate-permitted-excluded-subtrees-both-empty-sequences",
   ],
   "path-too-long": [
     "pathlen::intermediate-violates-pathlen-0",
@@ -55,6 +45,15 @@ export const refusals: { readonly [code: string]: readonly string[] } = {
     "rfc5280::serial::negative",
     "rfc5280::mismatching-signature-algorithm",
   ],
+  "critical-extension": [
+    "rfc5280::aki::critical-aki",
+    "rfc5280::nc::not-allowed-in-ee-noncritical",
+    "rfc5280::nc::not-allowed-in-ee-critical",
+    "rfc5280::ski::critical-ski",
+    "rfc5280::unknown-critical-extension-root",
+    "rfc5280::unknown-critical-extension-intermediate",
+    "rfc5280::ee-critical-aia-invalid",
+  ],
   "key-usage": [
     "rfc5280::eku::ee-wrong-eku",
     "rfc5280::root-inconsistent-ca-extensions",
@@ -62,9 +61,23 @@ export const refusals: { readonly [code: string]: readonly string[] } = {
     "webpki::ca-as-leaf",
   ],
   "malformed-extension": [
+    "rfc5280::nc::invalid-dnsname-wildcard",
+    "rfc5280::nc::invalid-ipv4-address",
+    "rfc5280::nc::invalid-ipv6-address",
     "rfc5280::nc::nc-permits-invalid-ip-san",
     "rfc5280::san::malformed",
+    "webpki::nc::intermediate-permitted-excluded-subtrees-both-null",
+    "webpki::nc::intermediate-permitted-excluded-subtrees-both-empty-sequences",
     "webpki::san::unicode-emoji-san",
+  ],
+  "other-name": [
+    "rfc5280::san::ip-in-dns",
+    "webpki::san::mismatch-subdomain-san",
+    "webpki::san::mismatch-subdomain-apex-san",
+    "webpki::san::wildcard-embedded-leftmost-san",
+    "webpki::san::wildcard-not-in-leftmost-san",
+    "webpki::san::wildcard-embedded-ulabel-san",
+    "webpki::san::san-wildcard-only",
   ],
   expired: [
     "rfc5280::validity::expired-root",

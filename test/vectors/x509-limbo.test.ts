@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readVectors, vectorsPresent } from "./folder.ts";
-import { expectedOf, type LimboCase, outcomeOf, type Profile, profiles, tlsPurposeOf } from "./x509-limbo.ts";
+import { expectedOf, type LimboCase, outcomeOf, type Profile, profiles, tlsProfileOf } from "./x509-limbo.ts";
 import { deviations } from "./x509-limbo-deviations.ts";
 import { refusals } from "./x509-limbo-refusals.ts";
 
@@ -26,10 +26,10 @@ if (vectorsPresent) {
       );
     });
 
-  test("ok/no case asks TLS for another extended key usage than its purpose stands for", () => {
+  test("ok/no case asks TLS for another extended key usage than its profile stands for", () => {
     const usages = { "tls-server": "serverAuth", "tls-client": "clientAuth" } as const;
     for (const limbo of testcases)
-      for (const usage of limbo.extended_key_usage) assert.equal(usage, usages[tlsPurposeOf(limbo)], limbo.id);
+      for (const usage of limbo.extended_key_usage) assert.equal(usage, usages[tlsProfileOf(limbo)], limbo.id);
   });
 
   test("fail/each refusal of TLS has its code", () => {
