@@ -9,7 +9,7 @@ import { buildCertificationRequest, parseCertificationRequest, verifyProofOfPoss
 import type { Extension } from "../../src/pki/extensions.ts";
 import type { Name } from "../../src/pki/name.ts";
 import { requestAttributes } from "../../src/pki/oids.ts";
-import { bufferOf, bytesOf, hashOf, importedKey, integerOf, schemaOf } from "./engine.ts";
+import { bufferOf, bytesOf, hashOf, importedKey, integerOf, schemaOf, timeOf } from "./engine.ts";
 import {
   keys,
   type NameValue,
@@ -159,14 +159,6 @@ function namesOf({ relativeDistinguishedNames }: Name): readonly NameValue[] {
 
 function nameOf(raw: Uint8Array): pkijs.RelativeDistinguishedNames {
   return new pkijs.RelativeDistinguishedNames({ schema: schemaOf(raw) });
-}
-
-/** RFC 5280 4.1.2.5, which PKI.js leaves to its callers. */
-function timeOf(milliseconds: number): pkijs.Time {
-  const value = new Date(milliseconds);
-  const year = value.getUTCFullYear();
-  const type = year >= 1950 && year < 2050 ? pkijs.TimeType.UTCTime : pkijs.TimeType.GeneralizedTime;
-  return new pkijs.Time({ type, value });
 }
 
 function theirs({ type, critical, value }: Extension): pkijs.Extension {

@@ -1,5 +1,6 @@
 import { webcrypto } from "node:crypto";
 import * as asn1js from "asn1js";
+import * as pkijs from "pkijs";
 import { view } from "../../src/core/bytes.ts";
 import type { PrivateKey } from "../../src/crypto/keys.ts";
 import type { Key } from "./material.ts";
@@ -41,6 +42,14 @@ export function integerOf(integer: asn1js.Integer): string {
   return view(integer.valueBlock.valueHexView)
     .toString("hex")
     .replace(/^0+(?=.)/, "");
+}
+
+/** A Time in the form of RFC 5280 4.1.2.5, which PKI.js leaves to its callers. */
+export function timeOf(milliseconds: number): pkijs.Time {
+  const value = new Date(milliseconds);
+  const year = value.getUTCFullYear();
+  const type = year >= 1950 && year < 2050 ? pkijs.TimeType.UTCTime : pkijs.TimeType.GeneralizedTime;
+  return new pkijs.Time({ type, value });
 }
 
 type Import = readonly [
