@@ -16,10 +16,11 @@ export function addStatus(program: Command): void {
       const status = await serviceApi(invocation).get<Status>("/status");
       if (invocation.json) return printJson(status);
       const { table } = await import("./table.ts");
-      const { version, started, data, listeners } = status;
+      const { version, started, data, database, listeners } = status;
       print(
-        `hatchery ${version}, running for ${duration(Date.now() - started)} (since ${shortTime(started)}) on ${data}\n\n`,
+        `hatchery ${version}, running for ${duration(Date.now() - started)} (since ${shortTime(started)}) on ${data}`,
       );
+      print(`database ${database}\n`);
       print(
         table(
           ["tenant", "protocol", "url"],

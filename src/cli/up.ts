@@ -13,6 +13,11 @@ export function addUp(program: Command): void {
   program
     .command("up")
     .description("start the service; it keeps all that it knows in the data directory")
+    .addOption(
+      new Option("--database <url>", "PostgreSQL database instead of a file in the data directory").env(
+        "HATCHERY_DATABASE",
+      ),
+    )
     .option("--host <address>", "address on which devices are served", "127.0.0.1")
     .option("--listen <address>", "the same as --host")
     .option("--port <number>", "port for the devices of the tenant default", port, 8443)
@@ -23,12 +28,17 @@ export function addUp(program: Command): void {
     .addOption(new Option("--log-level <level>", "how much to log").choices(logLevels).default("warn"))
     .addHelpText(
       "after",
-      example("hatchery up --demo", "hatchery up --data /srv/hatchery --host 0.0.0.0 --name est.example"),
+      example(
+        "hatchery up --demo",
+        "hatchery up --data /srv/hatchery --host 0.0.0.0 --name est.example",
+        "hatchery up --data /srv/hatchery --database postgres://hatchery@db.example/hatchery",
+      ),
     )
     .action(async (options: UpOptions, command: Command) => up(options, invocationOf(command)));
 }
 
 interface UpOptions {
+  readonly database?: string;
   readonly host: string;
   readonly listen?: string;
   readonly port: number;
@@ -41,9 +51,10 @@ interface UpOptions {
 async function up(options: UpOptions, invocation: Invocation): Promise<void> {
   const stop = stopOnSignal();
   const { startSystem } = await import("../service/system.ts");
-  const { listen, host, demoPort, name, logLevel } = options;
+  const { database, listen, host, demoPort, name, logLevel } = options;
   const system = await startSystem({
     data: invocation.data,
+    database,
     host: listen ?? host,
     port: options.port,
     demoPort,
@@ -82,10 +93,10 @@ async function demo(system: System, invocation: Invocation, stop: AbortSignal): 
 }
 
 function announce(system: System, shown: DemoShown | undefined, invocation: Invocation): void {
-  const { version, data, listeners } = system.status();
+  const { version, data, database, listeners } = system.status();
   if (invocation.json) {
     const demonstrated = shown === undefined ? {} : { demo: { run: shown.run } };
-    printJson({ version, data, socket: system.socket, listeners, ...demonstrated });
+    printJson({ version, data, database, socket: system.socket, listeners, ...demonstrated });
     return;
   }
   if (shown !== undefined) print(`${shown.chart}\n`);
@@ -98,6 +109,7 @@ function announce(system: System, shown: DemoShown | undefined, invocation: Invo
       `hatchery ${version} is up; Ctrl-C ends it`,
       ...listeners.map(({ tenant, protocol, url }) => `  ${`${protocol}, ${tenant}`.padEnd(18)}${url}`),
       `  ${"data".padEnd(18)}${data}`,
+      ...(database.startsWith(data) ? [] : [`  ${"database".padEnd(18)}${database}`]),
       `  ${"API".padEnd(18)}${system.socket}, open to this user alone, who is the administrator`,
       "",
       "try in another terminal:",

@@ -31,6 +31,8 @@ export function storeFailures({ clock, onFailure, onFatal }: StoreFailuresOption
 export const storeErrors: ReadonlySet<string> = new Set([
   "store-full",
   "store-failed",
+  "store-unreachable",
+  "commit-unknown",
   "store-closed",
   "store-replaced",
 ]);

@@ -91,6 +91,8 @@ export function postgresDatabase(settings: PostgresSettings): PostgresDatabase {
       try {
         await client.connect();
       } catch (cause) {
+        // A server that waits for a password would wait on.
+        void client.end();
         throw connectErrorOf(cause, settings);
       }
       return connectionOver(client);

@@ -52,7 +52,7 @@ export function connectErrorOf(cause: unknown, settings: PostgresSettings): Stor
       case invalidCatalogName:
         return `there is no database ${database} on the server of ${shown}: make it with createdb`;
       case undefined:
-        return settings.password === undefined && /password must be a string/.test(messageOf(cause))
+        return settings.password === undefined && /client password must be/.test(messageOf(cause))
           ? `the database server of ${shown} wants a password: set PGPASSWORD, or add a line to the passfile`
           : `the database server of ${shown} cannot be reached (${reasonOf(cause)}): start it, or correct --database`;
       default:

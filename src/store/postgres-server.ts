@@ -1,13 +1,17 @@
 import { StoreError } from "./errors.ts";
 import type { PostgresDatabase } from "./postgres-connection.ts";
+import { postgresErrorOf } from "./postgres-errors.ts";
 
 /**
  * Throws `store-unsuitable` unless the server is one on which the store's promises hold, and `store-missing` when the
  * database holds no store and `create` does not allow one.
  */
 export async function checkServer(database: PostgresDatabase, create: boolean): Promise<void> {
-  const [server] = await database.read<ServerSettings>({ sql: settings, parameters: [] });
-  if (server === undefined) return;
+  const connection = await database.connect();
+  const [answer] = await connection.run([{ text: settings }]);
+  await connection.close();
+  if (answer?.kind !== "done") throw postgresErrorOf(answer?.error);
+  const [server] = answer.rows as readonly [ServerSettings];
   const { version, number, encoding, fsync, full_page_writes, read_only } = server;
   const { shown } = database;
   if (number < oldest)

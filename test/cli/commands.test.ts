@@ -47,11 +47,12 @@ describe("the command line", { concurrency: 4 }, () => {
         version: "1.2.3",
         started: Date.now() - 125_000,
         data: "/srv/hatchery",
+        database: "postgres://hatchery@db/hatchery",
         listeners: [{ tenant: "default", protocol: "est", url: "https://127.0.0.1:8443" }],
       },
     },
     output:
-      /^hatchery 1\.2\.3, running for 2 min \d s \(since .*\) on \/srv\/hatchery\n\ntenant +protocol +url\ndefault +est +https:\/\/127\.0\.0\.1:8443\n$/,
+      /^hatchery 1\.2\.3, running for 2 min \d s \(since .*\) on \/srv\/hatchery\ndatabase postgres:\/\/hatchery@db\/hatchery\n\ntenant +protocol +url\ndefault +est +https:\/\/127\.0\.0\.1:8443\n$/,
   });
 
   command("ok/devices", ["devices", "--search", "sensor-"], {
