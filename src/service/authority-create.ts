@@ -28,6 +28,7 @@ export interface AuthorityParts {
 export interface Generation {
   readonly root: AuthorityRecord;
   readonly rootSigner: Signer;
+  readonly notBefore: number;
   readonly issuing: AuthorityRecord;
   /** What makes it so: its keys first, then its certificates. */
   readonly writes: readonly Write[];
@@ -86,6 +87,7 @@ export async function newGeneration(
   return {
     root,
     rootSigner: rootKey.signer,
+    notBefore: now - clockSkew,
     issuing,
     writes: [
       ...rootKey.writes,
@@ -103,14 +105,14 @@ export function certifyCa(
     readonly subject: Uint8Array;
     /** SubjectPublicKeyInfo in DER. */
     readonly publicKey: Uint8Array;
-    readonly pathLenConstraint: number;
+    readonly pathLenConstraint?: number;
     readonly notBefore: number;
     readonly notAfter: number;
   },
   issuer: { readonly name: Uint8Array; readonly signer: Signer },
   randomness: Randomness,
 ): Promise<Uint8Array> {
-  const { subject, publicKey, pathLenConstraint, notBefore, notAfter } = ca;
+  const { subject, publicKey, notBefore, notAfter, ...constraint } = ca;
   const { name, signer } = issuer;
   return buildCertificate({
     serialNumber: newSerialNumber(randomness),
@@ -120,7 +122,7 @@ export function certifyCa(
     notBefore,
     notAfter,
     extensions: [
-      encodeBasicConstraints({ cA: true, pathLenConstraint }),
+      encodeBasicConstraints({ cA: true, ...constraint }),
       encodeKeyUsage(["keyCertSign", "cRLSign"]),
       encodeSubjectKeyIdentifier(keyIdentifierOf(publicKey)),
       ...(signer.publicKey === publicKey ? [] : [encodeAuthorityKeyIdentifier(keyIdentifierOf(signer.publicKey))]),

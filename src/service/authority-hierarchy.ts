@@ -81,8 +81,8 @@ function upwards(certificate: Certificate, among: readonly Certificate[]): reado
   return chain;
 }
 
-/** By name and key identifier: around a roll-over two roots have the same name. */
-function isIssuer(issuer: Certificate, certificate: Certificate): boolean {
+/** By name and key identifier: around a roll-over two roots have the same name. Does not check the signature. */
+export function isIssuer(issuer: Certificate, certificate: Certificate): boolean {
   if (!equalNames(issuer.subject, certificate.issuer)) return false;
   const wanted = authorityKeyIdentifierOf(certificate.extensions);
   const identifier = subjectKeyIdentifierOf(issuer.extensions) ?? keyIdentifierOf(issuer.subjectPublicKeyInfo);

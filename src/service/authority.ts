@@ -158,8 +158,8 @@ async function recordsOf(tenant: string, { store }: AuthorityParts): Promise<rea
   return records;
 }
 
-/** RFC 5280 4.2.1.1: the one that the CA's own certificate gives its key. */
-function identifierOf({ certificate }: CaCertificate): Uint8Array {
+/** The key identifier by which a CA's certificates name it: the one that its own certificate gives its key (RFC 5280 4.2.1.1). */
+export function identifierOf({ certificate }: CaCertificate): Uint8Array {
   return subjectKeyIdentifierOf(certificate.extensions) ?? keyIdentifierOf(certificate.subjectPublicKeyInfo);
 }
 

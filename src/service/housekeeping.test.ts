@@ -153,6 +153,7 @@ test("fail/housekeeping: a pass that fails is told, the next one is tried, until
     clock,
     watch: { steady: () => true },
     auditHeads: { note: () => Promise.reject(new Error("housekeeping went on after a failure")) },
+    renewCredentials: () => Promise.reject(new Error("housekeeping went on after a failure")),
     onError: (error) => void told.push(codeOf(error)),
   });
   await thirdSleep.promise;

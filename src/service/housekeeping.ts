@@ -9,12 +9,14 @@ export interface HousekeepingOptions {
   readonly tenants: readonly string[];
   readonly clock: Clock;
   readonly auditHeads: Pick<AuditHeads, "note">;
+  /** Keeps the listeners' certificates from ending. */
+  readonly renewCredentials: () => Promise<void>;
   readonly watch: ClockWatch;
   /** Told of a pass that failed; the next one tries again. Must not throw. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Runs `cleanUp`, and notes where the audits stand, every ten seconds until it is stopped. */
+/** Runs `cleanUp`, notes where the audits stand and renews the listeners' certificates every ten seconds until it is stopped. */
 export function startHousekeeping(options: HousekeepingOptions): { readonly stop: () => void } {
   const stopped = new AbortController();
   const { signal } = stopped;
@@ -24,6 +26,7 @@ export function startHousekeeping(options: HousekeepingOptions): { readonly stop
         await options.clock.sleep(interval, signal);
         await cleanUp(options, signal);
         await options.auditHeads.note(options.tenants);
+        await options.renewCredentials();
       } catch (error) {
         if (!signal.aborted) options.onError(error);
       }
@@ -40,7 +43,7 @@ export function startHousekeeping(options: HousekeepingOptions): { readonly stop
  * throws, and the signal's reason.
  */
 export async function cleanUp(
-  { store, tenants, clock, watch }: Omit<HousekeepingOptions, "onError" | "auditHeads">,
+  { store, tenants, clock, watch }: Omit<HousekeepingOptions, "onError" | "auditHeads" | "renewCredentials">,
   signal?: AbortSignal,
 ): Promise<void> {
   const now = clock.now();

@@ -57,5 +57,15 @@ export async function claimSerial(
   return device;
 }
 
+/** The device of this id, serial number or name; throws `not-found`. */
+export async function requireDevice(store: Store, tenant: string, name: string): Promise<Device> {
+  const found =
+    (await store.devices.find(tenant, name)) ??
+    (await store.devices.findByIdentity(tenant, "serial", name)) ??
+    (await store.devices.findByIdentity(tenant, "name", name));
+  if (found !== undefined) return found;
+  throw new ServiceError("not-found", `there is no device ${name}; list them with: hatchery devices`);
+}
+
 /** X.520 serialNumber is a PrintableString of at most 64 characters; `*` would be a pattern in rules. */
 const serialPattern = /^[\x21-\x29\x2b-\x7e]{1,64}$/;

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
@@ -7,9 +7,12 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { codeOf } from "../core/errors.ts";
 import { type Randomness, systemRandomness } from "../core/randomness.ts";
 import { estServer, estSurvey } from "../protocols/est/index.ts";
+import { StoreError } from "../store/errors.ts";
 import { lockDirectory } from "../store/lock.ts";
 import { each } from "../store/paging.ts";
+import { openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
+import type { ServerCredential } from "../transport/http/device-tls.ts";
 import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
 import { listenUnix } from "../transport/http/unix.ts";
 import { admissionOf } from "./admission.ts";
@@ -17,7 +20,6 @@ import { createApi, localActor, type ServiceStatus } from "./api/index.ts";
 import { type AuditHeads, auditHeads } from "./audit-heads.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import { clockWatch } from "./clock-watch.ts";
-import { openDatabase } from "./database.ts";
 import { ServiceError } from "./errors.ts";
 import { credentialsOf } from "./est-users.ts";
 import { host } from "./host.ts";
@@ -30,10 +32,8 @@ import { trustOf } from "./trust.ts";
 import { openVault, type Vault } from "./vault.ts";
 
 export interface SystemOptions {
-  /** Directory of everything that is kept, or, with another database, of what is kept beside it. */
+  /** Directory of everything that is kept. */
   readonly data: string;
-  /** URL of a PostgreSQL database; a file in the data directory unless given. */
-  readonly database?: string | undefined;
   /** Address to listen on for devices. */
   readonly host: string;
   /** Ports of the tenants' listeners; 0 for any free one. */
@@ -57,7 +57,7 @@ export interface System {
 }
 
 /**
- * Starts the service: takes the data directory for itself, makes keys and CAs on first start, opens
+ * Starts the service on an embedded store: takes the data directory for itself, makes keys and CAs on first start, opens
  * one listener for each tenant and the API. Throws coded errors whose sentences say what to do.
  */
 export async function startSystem(options: SystemOptions): Promise<System> {
@@ -81,7 +81,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
           .finally(() => failed.resolve(error));
       },
     });
-    const { store, shown: database } = await openDatabase(data, options.database);
+    const database = join(data, "hatchery.db");
+    checkDatabase(database, join(data, "vault.key"));
+    const store = await openSqliteStore(database);
     opened.push(() => store.close());
     const heads = auditHeads(join(data, "audit-heads.json"), store);
     for (const tenant of await heads.contradicted()) log.error({ tenant }, auditContradicted);
@@ -97,12 +99,17 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       tenants.set(tenant, open);
       opened.push(() => open.close());
     }
+    const requireOpen = (tenant: string): OpenTenant => {
+      const open = tenants.get(tenant);
+      if (open !== undefined) return open;
+      const names = [...tenants.keys()].join(", ");
+      throw new ServiceError("not-found", `there is no tenant ${tenant}; there are: ${names}`);
+    };
     const started = parts.clock.now();
     const status = (): ServiceStatus => ({
       version,
       started,
       data,
-      database,
       listeners: [...tenants].map(([tenant, { listener }]) => ({
         tenant,
         protocol: "est",
@@ -115,13 +122,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         surveys: [estSurvey],
         auditHeads: heads,
         status,
-        requireTenant(tenant) {
-          if (!tenants.has(tenant))
-            throw new ServiceError(
-              "not-found",
-              `there is no tenant ${tenant}; there are: ${[...tenants.keys()].join(", ")}`,
-            );
-        },
+        requireTenant: requireOpen,
+        authority: (tenant) => requireOpen(tenant).authority(),
+        authorityChanged: (tenant) => requireOpen(tenant).authorityChanged(),
         removeDemo: () => tenants.get("demo")?.forget() ?? Promise.resolve(),
       },
       (error) => {
@@ -142,6 +145,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         lastCommit: await lastCommit(store, [...tenants.keys()]),
         onJump: (milliseconds) => log.warn({ milliseconds }, clockJumped),
       }),
+      async renewCredentials() {
+        for (const { renewCredential } of tenants.values()) await renewCredential();
+      },
       onError: onStoreError,
     });
     opened.push(async () => {
@@ -168,6 +174,12 @@ interface Parts {
 
 interface OpenTenant {
   readonly listener: HttpListener;
+  /** The CA as it is now: a tenant that was forgotten gets another one. */
+  readonly authority: () => Authority;
+  /** Reads the CAs anew, and shows a certificate of the one that issues. */
+  readonly authorityChanged: () => Promise<void>;
+  /** Shows another certificate when the listener's own is near its end, or another process has changed the CAs. */
+  readonly renewCredential: () => Promise<void>;
   /** Removes every record of the tenant; it starts anew with another CA. */
   readonly forget: () => Promise<void>;
   readonly close: () => Promise<void>;
@@ -193,6 +205,18 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
     return serverCredential(tenant, names, authority, parts);
   };
   const credential = await prepare();
+  let shown = credential.chain;
+  const show = (next: ServerCredential) => {
+    if (next.chain !== shown) listener.replaceCredential(next);
+    shown = next.chain;
+  };
+  let renewing = Promise.resolve();
+  const renew = async () => show(await serverCredential(tenant, names, authority, parts));
+  // One after the other: each finds what the one before has stored.
+  const renewCredential = () => {
+    renewing = renewing.then(renew, renew);
+    return renewing;
+  };
   const est = host({
     ...parts,
     tenant,
@@ -226,10 +250,16 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
   });
   return {
     listener,
+    authority: () => authority,
+    async authorityChanged() {
+      authority.refresh();
+      await renewCredential();
+    },
+    renewCredential,
     async forget() {
       heads.forget(tenant);
       await store.commit([store.tenants.remove(tenant)]);
-      listener.replaceCredential(await prepare());
+      show(await prepare());
       const at = clock.now();
       await store.commit([
         store.audit.append({ tenant, at, actor: localActor, action: removal, subject: tenant, detail: {} }),
@@ -247,6 +277,18 @@ async function demoIsDue(store: Store, tenants: readonly string[]): Promise<bool
     if (items.length > 0 || beginning.items.some(({ action }) => action === removal)) return false;
   }
   return true;
+}
+
+/**
+ * A database that is gone is not made anew: devices that trust the root in it would be left behind. Each first start makes
+ * the database before the vault's key, so one that was killed is no such case.
+ */
+function checkDatabase(database: string, vaultKey: string): void {
+  if (existsSync(database) || !existsSync(vaultKey)) return;
+  throw new StoreError(
+    "store-missing",
+    `the database ${database} is gone; restore the whole data directory from one backup, or remove ${vaultKey} to begin anew with another CA`,
+  );
 }
 
 /** Whether something was sealed already: each tenant's first sealed values are the keys of its authority. */

@@ -34,6 +34,8 @@ export interface Certificates {
   certificate(tenant: string, authority: string, serial: string): Promise<IssuedCertificate | undefined>;
   /** `fingerprint`: SHA-256 of the certificate in DER, lower-case hex. */
   certificateByFingerprint(tenant: string, fingerprint: string): Promise<IssuedCertificate | undefined>;
+  /** Those with this serial number, which is unique for each authority only. */
+  certificatesBySerial(tenant: string, serial: string): Promise<readonly IssuedCertificate[]>;
   /** The latest first, by the start of their validity. */
   certificatesOf(tenant: string, device: string, page: PageRequest): Promise<Page<IssuedCertificate>>;
   /** Those that end first come first. */
@@ -87,6 +89,15 @@ export function certificatesIn(engine: Engine): Certificates {
       .where("fingerprint", "=", p.fingerprint),
   );
 
+  const findBySerial = prepared((p: { tenant: string; serial: string }) =>
+    queries
+      .selectFrom("certificates")
+      .selectAll()
+      .where("tenant", "=", p.tenant)
+      .where("serial", "=", p.serial)
+      .orderBy("authority"),
+  );
+
   const count = prepared((p: { tenant: string; authority: string; at: number }) =>
     queries
       .selectFrom("certificates")
@@ -135,6 +146,11 @@ export function certificatesIn(engine: Engine): Certificates {
     async certificateByFingerprint(tenant, fingerprint) {
       const [row] = await engine.read(findByFingerprint({ tenant, fingerprint }));
       return row && certificateOf(row);
+    },
+
+    async certificatesBySerial(tenant, serial) {
+      const rows = await engine.read(findBySerial({ tenant, serial }));
+      return rows.map(certificateOf);
     },
 
     async certificatesOf(tenant, device, request) {

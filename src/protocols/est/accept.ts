@@ -1,5 +1,7 @@
 import { equal } from "../../core/bytes.ts";
 import { messageOf } from "../../core/errors.ts";
+import { CryptoError } from "../../crypto/errors.ts";
+import { verifySignature } from "../../crypto/keys.ts";
 import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
 import { attribute, equalNames } from "../../pki/name.ts";
 import { attributeTypes } from "../../pki/oids.ts";
@@ -9,8 +11,8 @@ import { EstFailed } from "./errors.ts";
 
 /**
  * What a device takes over of the certificates that cacerts published: those that are an explicit anchor or lead to one
- * (RFC 7030 4.1.3), the roots first. Throws EstFailed `anchors-not-confirmed`. A new root that no anchor vouches for is
- * refused: following a roll-over is not done here.
+ * (RFC 7030 4.1.3), the roots first. A new root is taken over when an anchor vouches for it through a NewWithOld or OldWithNew
+ * certificate. Throws EstFailed `anchors-not-confirmed` for one that none vouches for: that takes a person.
  */
 export function acceptAuthorities(
   published: readonly Certificate[],
@@ -34,7 +36,7 @@ export function acceptAuthorities(
       } catch (cause) {
         throw new EstFailed(
           "anchors-not-confirmed",
-          `the server published a CA certificate that the given anchors do not vouch for: ${messageOf(cause)}`,
+          `the server published a CA certificate that the trusted anchors do not vouch for; compare it with its operator and give it as an anchor if it is right: ${messageOf(cause)}`,
           { cause },
         );
       }
@@ -42,8 +44,15 @@ export function acceptAuthorities(
     accepted.push(certificate);
   }
   if (accepted.length === 0) throw new EstFailed("anchors-not-confirmed", "the server published no CA certificate");
-  const authorities = accepted.toSorted((a, b) => Number(isSelfIssued(b)) - Number(isSelfIssued(a)));
+  const roots = accepted.filter(isSelfSigned);
+  const authorities = [...roots, ...accepted.filter((each) => !roots.includes(each))];
   return { authorities, signaturesVerified };
+}
+
+/** The anchors among what a device has taken over: its roots, or all when there is none. A cross certificate is no root. */
+export function anchorsAmong(authorities: readonly Certificate[]): readonly Certificate[] {
+  const roots = authorities.filter(isSelfSigned);
+  return roots.length > 0 ? roots : authorities;
 }
 
 /**
@@ -67,9 +76,8 @@ export function acceptCertificate(
     );
   }
   try {
-    const roots = authorities.filter(isSelfIssued);
+    const anchors = anchorsAmong(authorities);
     const others = [...authorities, ...received].filter((each) => each !== certificate && !isSelfIssued(each));
-    const anchors = roots.length > 0 ? roots : authorities;
     const chain = [certificate, ...unique(others)];
     const { path, signaturesVerified } = validatePath({ chain, anchors, at: now, profile: "tls-client" });
     return { certificate, chain: path.slice(1), signaturesVerified };
@@ -93,6 +101,19 @@ function parseAnchor(der: Uint8Array): Certificate {
     return parseCertificate(der);
   } catch (cause) {
     throw new EstFailed("anchors-not-confirmed", `a given anchor is not a certificate: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Around a roll-over a root's cross certificates are self-issued too, and not signed with their own key (RFC 4210 4.4). */
+function isSelfSigned(certificate: Certificate): boolean {
+  if (!isSelfIssued(certificate)) return false;
+  const { signatureAlgorithm, tbsCertificate, signature } = certificate;
+  try {
+    return verifySignature(certificate.publicKey, signatureAlgorithm, tbsCertificate, signature);
+  } catch (error) {
+    // A root's signature proves nothing to who trusts it, and may be of a kind that is not verified any more.
+    if (error instanceof CryptoError) return true;
+    throw error;
   }
 }
 

@@ -8,7 +8,7 @@ import { PathError } from "../../pki/errors.ts";
 import { attribute, equalNames } from "../../pki/name.ts";
 import { attributeTypes } from "../../pki/oids.ts";
 import { validatePath } from "../../pki/path.ts";
-import type { CredentialKind, Ports } from "../ports.ts";
+import type { CertificateProfile, CredentialKind, Ports } from "../ports.ts";
 import { type EstRefusal, EstRefused } from "./errors.ts";
 import type { EnrollRequest } from "./messages.ts";
 
@@ -33,7 +33,12 @@ export interface Client {
  * be good. Throws EstRefused with one of the codes that all look alike to the peer. That the client holds the
  * certificate's key was proven by TLS; whether it is admitted is not decided here.
  */
-export async function authenticate(request: EnrollRequest, peer: Peer, ports: Ports): Promise<Client> {
+export async function authenticate(
+  request: EnrollRequest,
+  peer: Peer,
+  profile: CertificateProfile,
+  ports: Ports,
+): Promise<Client> {
   const { credentials } = request;
   const host = peer.address.replace(/:\d+$/, "");
   const byPassword =
@@ -43,7 +48,8 @@ export async function authenticate(request: EnrollRequest, peer: Peer, ports: Po
   if (credentials !== undefined && byPassword === undefined) {
     throw new EstRefused("credentials-wrong", "the user does not exist or the password is wrong");
   }
-  if (peer.chain.length > 0) return byCertificate(peer, ports);
+  if (peer.chain.length > 0)
+    return byCertificate(peer, request.kind === "simplereenroll" ? profile.renewal.grace : 0, ports);
   if (byPassword !== undefined && credentials !== undefined) {
     return {
       ...nobody,
@@ -78,12 +84,12 @@ export function presentedKind(peer: Peer, issuers: readonly Certificate[]): Cred
   }
 }
 
-async function byCertificate(peer: Peer, ports: Ports): Promise<Client> {
+async function byCertificate(peer: Peer, grace: number, ports: Ports): Promise<Client> {
   const chain = peer.chain.slice(0, mostChainCertificates).map(parseReceived);
   const leaf = chain[0] as Certificate;
   const issuers = await ports.issuer.issuers();
   // The two sets of anchors are kept apart: what a manufacturer signed is never taken for one of our own certificates.
-  if (isOwn(leaf, issuers)) return ldevid(leaf, issuers, ports);
+  if (isOwn(leaf, issuers)) return ldevid(leaf, issuers, grace, ports);
   return idevid(chain, ports);
 }
 
@@ -91,8 +97,16 @@ function isOwn(leaf: Certificate, issuers: readonly Certificate[]): boolean {
   return issuers.some((issuer) => equalNames(issuer.subject, leaf.issuer));
 }
 
-async function ldevid(leaf: Certificate, issuers: readonly Certificate[], ports: Ports): Promise<Client> {
-  const verified = validate([leaf], issuers, "tls-client", ports);
+/** `grace`: milliseconds that the certificate may be expired. */
+async function ldevid(
+  leaf: Certificate,
+  issuers: readonly Certificate[],
+  grace: number,
+  ports: Ports,
+): Promise<Client> {
+  const now = ports.clock.now();
+  const at = now - grace <= leaf.notAfter ? Math.min(now, leaf.notAfter) : now;
+  const { signaturesVerified } = validated([leaf], issuers, "tls-client", at);
   const status = await ports.issuer.status(leaf);
   if (status.kind === "unknown")
     throw new EstRefused("certificate-unknown", "the certificate bears our authority's name but is not in the store");
@@ -105,7 +119,7 @@ async function ldevid(leaf: Certificate, issuers: readonly Certificate[], ports:
     name,
     mayName: (asked) => asked === name || asked === attribute(leaf.subject, attributeTypes.serialNumber),
     certificate: leaf,
-    signaturesVerified: verified,
+    signaturesVerified,
   };
 }
 
@@ -113,7 +127,7 @@ async function idevid(chain: readonly Certificate[], ports: Ports): Promise<Clie
   const leaf = chain[0] as Certificate;
   const manufacturers = await ports.trust.manufacturers();
   const anchors = manufacturers.map((manufacturer) => manufacturer.certificate);
-  const { anchor, signaturesVerified } = validateFully(chain, anchors, "idevid", ports);
+  const { anchor, signaturesVerified } = validated(chain, anchors, "idevid", ports.clock.now());
   const issuer = manufacturers.find((manufacturer) => manufacturer.certificate === anchor);
   const commonName = onlyText(leaf, attributeTypes.commonName);
   const name = onlyText(leaf, attributeTypes.serialNumber) ?? commonName;
@@ -148,23 +162,14 @@ function onlyText({ subject }: Certificate, type: string): string | undefined {
   return text;
 }
 
-function validate(
+function validated(
   chain: readonly Certificate[],
   anchors: readonly Certificate[],
   profile: "idevid" | "tls-client",
-  ports: Ports,
-): number {
-  return validateFully(chain, anchors, profile, ports).signaturesVerified;
-}
-
-function validateFully(
-  chain: readonly Certificate[],
-  anchors: readonly Certificate[],
-  profile: "idevid" | "tls-client",
-  ports: Ports,
+  at: number,
 ) {
   try {
-    return validatePath({ chain, anchors, at: ports.clock.now(), profile });
+    return validatePath({ chain, anchors, at, profile });
   } catch (cause) {
     if (!(cause instanceof PathError)) throw cause;
     throw new EstRefused(pathRefusals[cause.code] ?? "certificate-unknown", cause.message, { cause });

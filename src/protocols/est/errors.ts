@@ -12,6 +12,8 @@ export type EstRefusal =
   | "csr-signature"
   | "key-weak"
   | "key-unsupported"
+  | "key-not-allowed"
+  | "key-revoked"
   | "credentials-missing"
   | "credentials-malformed"
   | "credentials-wrong"
@@ -23,6 +25,8 @@ export type EstRefusal =
   | "binding-malformed"
   | "binding-wrong"
   | "idevid-on-reenroll"
+  | "renewal-too-early"
+  | "renewal-same-key"
   | "name-not-the-client"
   | "name-missing"
   | "waiting-under-another-name"
@@ -63,6 +67,8 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "key-unsupported": malformed(
     "The public key is of a kind that is not supported here; use a named curve, Ed25519 or RSA.",
   ),
+  "key-not-allowed": malformed("Keys of this kind or size are not certified here; use another kind, or a larger one."),
+  "key-revoked": forbidden("The certificate of this key was revoked; make a new key and ask with that one."),
   "credentials-missing": unauthorized,
   "credentials-malformed": unauthorized,
   "credentials-wrong": unauthorized,
@@ -83,6 +89,8 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "idevid-on-reenroll": forbidden(
     "Re-enrolment needs the certificate to be renewed; a manufacturer's certificate enrols with simpleenroll.",
   ),
+  "renewal-too-early": forbidden("It is too early to renew this certificate; ask again when it is nearer to its end."),
+  "renewal-same-key": forbidden("Certificates are renewed with a new key here; make one and ask with that."),
   "name-not-the-client": forbidden("The request names a subject or an alternative name that is not this client's."),
   "waiting-under-another-name": {
     status: 403,

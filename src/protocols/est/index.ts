@@ -1,6 +1,15 @@
 /** EST (RFC 7030, RFC 8951): the server as a responder, the device as a leader. Subpath `hatchery/est`. */
-export { acceptAuthorities } from "./accept.ts";
-export { mediaTypes, mostRequestBytes, type Operation, operations, waitingLifetime, wellKnown } from "./constants.ts";
+export { acceptAuthorities, anchorsAmong } from "./accept.ts";
+export {
+  labelPattern,
+  mediaTypes,
+  mostRequestBytes,
+  type Operation,
+  operationNames,
+  operations,
+  waitingLifetime,
+  wellKnown,
+} from "./constants.ts";
 export { type EnrolledCredential, enroll } from "./device.ts";
 export type { EstDeviceEnv, EstDeviceSettings, EstDeviceStorage, EstServerAddress } from "./device-env.ts";
 export { type EstDeviceFailure, EstFailed, type EstRefusal, EstRefused, refusals } from "./errors.ts";

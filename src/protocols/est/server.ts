@@ -3,17 +3,18 @@ import { codeOf, messageOf } from "../../core/errors.ts";
 import type { Peer } from "../../core/link.ts";
 import { sha256 } from "../../crypto/mac.ts";
 import type { Decoded } from "../../knowledge/run.ts";
-import type { Certificate } from "../../pki/certificate.ts";
+import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
 import { verifyProofOfPossession } from "../../pki/csr.ts";
 import { extensionOf } from "../../pki/extensions.ts";
 import { formatName } from "../../pki/name.ts";
 import { extensionTypes } from "../../pki/oids.ts";
-import type { Decision, Evidence, Issuance, Ports, Responder, Step } from "../ports.ts";
+import type { CertificateProfile, Decision, Evidence, Issuance, Ports, Responder, Step } from "../ports.ts";
 import { authenticate, type Client, presentedCredential, presentedKind } from "./authenticate.ts";
 import { waitingLifetime } from "./constants.ts";
 import { EstRefused, refusals } from "./errors.ts";
 import { verifyBinding } from "./keys.ts";
 import { type EnrollRequest, type EstReply, type EstRequest, encodeCertificates } from "./messages.ts";
+import { checkProfile, requireProfile } from "./profile.ts";
 import {
   caPlayer,
   carriedByHandshake,
@@ -46,7 +47,7 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
     const { message, peer } = event;
     switch (message.kind) {
       case "cacerts":
-        return cacerts(peer, ports);
+        return cacerts(message, peer, ports);
       case "malformed":
         recordAssociation(peer, await ports.issuer.issuers(), ports);
         recordFrame(ports.run, message.operation, "request", peer, message.bytes);
@@ -69,7 +70,15 @@ function namesAsked({ csr }: EnrollRequest): string {
   return hex(sha256(concat([csr.subject.raw, subjectAltName?.value ?? new Uint8Array(0)])));
 }
 
-async function cacerts(peer: Peer, ports: Ports): Promise<EstStep> {
+async function cacerts(request: EstRequest, peer: Peer, ports: Ports): Promise<EstStep> {
+  try {
+    await requireProfile(request, ports);
+  } catch (error) {
+    if (!(error instanceof EstRefused)) throw error;
+    recordAssociation(peer, await ports.issuer.issuers(), ports);
+    recordFrame(ports.run, "cacerts", "request", peer, 0);
+    return refused(error, { label: "unknown device", known: false }, "cacerts", peer, ports);
+  }
   const authorities = await ports.issuer.authorities();
   const certificates = authorities.map((authority) => authority.raw);
   recordAssociation(peer, await ports.issuer.issuers(), ports);
@@ -91,7 +100,8 @@ async function enroll(
   let known = false;
   recordAssociation(peer, await ports.issuer.issuers(), ports);
   try {
-    const client = await authenticate(request, peer, ports);
+    const profile = await requireProfile(request, ports);
+    const client = await authenticate(request, peer, profile, ports);
     label = client.name ?? client.user ?? label;
     known = client.credential !== "anonymous";
     checkOperation(request, client);
@@ -104,10 +114,11 @@ async function enroll(
     });
     // RFC 7030 3.5 and 4.2.3: a repeated request is held to the same checks, a binding to its own association among them.
     checkRequest(request, peer, ports);
-    if (session?.kind === "granted") return repeated(session);
+    if (session?.kind === "granted") return await repeated(session, ports);
+    checkProfile(request, client, profile, ports.clock.now());
     if (session !== undefined && session.names !== namesAsked(request))
       throw new EstRefused("waiting-under-another-name", "the key waits for a decision under another name");
-    const names = certifiedNames(request, client);
+    const names = certifiedNames(request, client, profile);
     label = client.name ?? names.name;
     if (session === undefined) recordClient(ports.run, request, client, await ports.issuer.authorities());
     const evidence = evidenceOf(request, client, names.name, peer, ports);
@@ -127,7 +138,7 @@ async function enroll(
       );
     return verdict === "wait"
       ? waiting(decision, label, request, peer, ports)
-      : await certified(session, decision, label, request, names, peer, ports);
+      : await certified(session, decision, label, request, profile, names, peer, ports);
   } catch (error) {
     if (codeOf(error) === "overloaded")
       return refused(
@@ -184,6 +195,7 @@ async function certified(
   decision: Decision,
   label: string,
   request: EnrollRequest,
+  profile: CertificateProfile,
   names: CertifiedNames,
   peer: Peer,
   ports: Ports,
@@ -191,7 +203,7 @@ async function certified(
   const issuance = await ports.issuer.issue({
     ...names,
     ...(decision.device === undefined ? {} : { device: decision.device }),
-    profile: "device",
+    profile: profile.name,
     publicKey: request.csr.subjectPublicKeyInfo,
     request: request.csr.raw,
     run: ports.run.header.id,
@@ -264,8 +276,11 @@ function pending({ retryAfter }: Decision, { run }: Ports): EstStep {
   return { next: "keep", writes: [], outputs: [{ kind: "send", reply }] };
 }
 
-function repeated(session: EstSession & { readonly kind: "granted" }): EstStep {
+async function repeated(session: EstSession & { readonly kind: "granted" }, { issuer }: Ports): Promise<EstStep> {
   const certificate = fromBase64(session.certificate) ?? new Uint8Array(0);
+  // What was revoked is not handed out again, and its key, which somebody else may have, gets no other certificate.
+  const { kind } = await issuer.status(parseCertificate(certificate));
+  if (kind === "revoked") throw new EstRefused("key-revoked", "the certificate of the request's key was revoked");
   const reply: EstReply = { kind: "certificates", certificates: [certificate], run: session.run };
   return { next: "keep", writes: [], outputs: [{ kind: "send", reply }, { kind: "done" }] };
 }

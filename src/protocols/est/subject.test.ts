@@ -23,12 +23,13 @@ const device: Client = {
   signaturesVerified: 1,
 };
 const nobody: Client = { ...device, credential: "anonymous", name: undefined, serial: undefined, mayName: () => true };
+const profile = { subjectAltName: ["dNSName"] } as const;
 const organization: NameAttribute = { type: attributeTypes.organizationName, value: "system:masters" };
 const host = (text: string) => [encodeSubjectAltName([{ kind: "dNSName", text }])];
 
 async function names(client: Client, subject: readonly NameAttribute[], extensions: readonly Extension[] = []) {
   const csr = parseCertificationRequest(await request(subject, { extensions }));
-  return certifiedNames({ kind: "simpleenroll", label: undefined, csr, bytes: 0 }, client);
+  return certifiedNames({ kind: "simpleenroll", label: undefined, csr, bytes: 0 }, client, profile);
 }
 
 const accepted: readonly (readonly [string, Client, readonly NameAttribute[], string])[] = [
@@ -102,6 +103,7 @@ test("ok/renewal keeps subject and alternative names byte for byte, also when th
     const renewal = certifiedNames(
       { kind: "simplereenroll", label: undefined, csr, bytes: 0 },
       { ...device, certificate: old },
+      profile,
     );
     assert.deepEqual(renewal.subject, old.subject.raw);
     assert.deepEqual(renewal.subjectAltName?.value, kept.extensions[0]?.value);
@@ -118,6 +120,7 @@ test("ok/renewal: the same name as a PrintableString, as strongSwan writes it, k
   const renewal = certifiedNames(
     { kind: "simplereenroll", label: undefined, csr, bytes: 0 },
     { ...device, certificate: old },
+    profile,
   );
   assert.deepEqual(renewal.subject, old.subject.raw);
 });
@@ -132,7 +135,11 @@ for (const [name, subject, extensions] of [
     const csr = parseCertificationRequest(await request(subject, { extensions }));
     assert.throws(
       () =>
-        certifiedNames({ kind: "simplereenroll", label: undefined, csr, bytes: 0 }, { ...device, certificate: old }),
+        certifiedNames(
+          { kind: "simplereenroll", label: undefined, csr, bytes: 0 },
+          { ...device, certificate: old },
+          profile,
+        ),
       { name: "EstRefused", code: "name-not-the-client" },
     );
   });

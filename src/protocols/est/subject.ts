@@ -7,6 +7,7 @@ import type { GeneralName } from "../../pki/general-name.ts";
 import { attribute, encodeName, equalNames, isEmptyName } from "../../pki/name.ts";
 import { attributeTypes, extensionTypes } from "../../pki/oids.ts";
 import { subjectAltNameOf } from "../../pki/standard-extensions.ts";
+import type { CertificateProfile } from "../ports.ts";
 import type { Client } from "./authenticate.ts";
 import { EstRefused } from "./errors.ts";
 import type { EnrollRequest } from "./messages.ts";
@@ -25,10 +26,14 @@ export interface CertifiedNames {
  * are the client's, and nothing else of the subject that it wrote; a renewal keeps its names byte for byte (RFC 7030
  * 4.2.2). Throws EstRefused `name-not-the-client` and `name-missing`.
  */
-export function certifiedNames(request: EnrollRequest, client: Client): CertifiedNames {
+export function certifiedNames(
+  request: EnrollRequest,
+  client: Client,
+  { subjectAltName }: Pick<CertificateProfile, "subjectAltName">,
+): CertifiedNames {
   return request.kind === "simplereenroll"
     ? renewed(request, client.certificate as Certificate)
-    : first(request, client);
+    : first(request, client, subjectAltName);
 }
 
 /** Names and extensions of a renewal request for the certificate at the head of `chain`. */
@@ -65,7 +70,11 @@ function renewed({ csr }: EnrollRequest, certificate: Certificate): CertifiedNam
   return { name, subject: certificate.subject.raw, ...(kept === undefined ? {} : { subjectAltName: kept }) };
 }
 
-function first({ csr }: EnrollRequest, client: Client): CertifiedNames {
+function first(
+  { csr }: EnrollRequest,
+  client: Client,
+  alternatives: CertificateProfile["subjectAltName"],
+): CertifiedNames {
   const asked = {
     commonName: attribute(csr.subject, attributeTypes.commonName),
     serialNumber: attribute(csr.subject, attributeTypes.serialNumber),
@@ -115,12 +124,19 @@ function first({ csr }: EnrollRequest, client: Client): CertifiedNames {
   ]);
   const subjectAltName = extensionOf(csr.extensionRequest, extensionTypes.subjectAltName);
   if (subjectAltName === undefined) return { name, subject };
-  requireOwnNames(csr.extensionRequest, name);
+  requireOwnNames(csr.extensionRequest, name, alternatives);
   return { name, subject, subjectAltName };
 }
 
-/** Alternative names are certified only when each is the device's own name as a host name. */
-function requireOwnNames(extensions: readonly Extension[], name: string): void {
+/**
+ * A host name is certified only when it is the device's own name. An address is what the device says: nobody can tell whose it
+ * is, so the operator decides by the profile whether it is certified at all.
+ */
+function requireOwnNames(
+  extensions: readonly Extension[],
+  name: string,
+  alternatives: CertificateProfile["subjectAltName"],
+): void {
   let names: readonly GeneralName[];
   try {
     names = subjectAltNameOf(extensions) ?? [];
@@ -128,10 +144,14 @@ function requireOwnNames(extensions: readonly Extension[], name: string): void {
     throw new EstRefused("csr-malformed", "the request's subjectAltName is malformed", { cause });
   }
   for (const each of names) {
-    if (each.kind === "dNSName" && each.text === name && hostPattern.test(name)) continue;
+    const certified = alternatives.some((kind) => kind === each.kind);
+    if (certified && each.kind === "dNSName" && each.text === name && hostPattern.test(name)) continue;
+    if (certified && each.kind === "iPAddress" && each.address.length > 0) continue;
     throw new EstRefused(
       "name-not-the-client",
-      `the request asks for an alternative name of kind ${each.kind} that is not the device's own name`,
+      certified
+        ? `the request asks for an alternative name of kind ${each.kind} that is not the device's own name`
+        : `the request asks for an alternative name of kind ${each.kind}, which its profile does not certify`,
     );
   }
 }

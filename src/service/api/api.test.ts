@@ -10,6 +10,8 @@ import { createApi } from "./index.ts";
 const tenant = "default";
 const base = `/api/v1/tenants/${tenant}`;
 
+const unused = () => assert.fail("no key is needed");
+
 async function house() {
   const clock = new ManualClock(1_000);
   const store = await openSqliteStore(":memory:", { clock });
@@ -32,10 +34,13 @@ async function house() {
       randomness: seededRandomness("api"),
       surveys: [],
       auditHeads: { noted: () => undefined },
-      status: () => ({ version: "1.2.3", started: 0, data: "/srv", database: "/srv/hatchery.db", listeners: [] }),
+      status: () => ({ version: "1.2.3", started: 0, data: "/srv", listeners: [] }),
       requireTenant(asked) {
         if (asked !== tenant) throw new ServiceError("not-found", `there is no tenant ${asked}`);
       },
+      authority: () => assert.fail("no CA"),
+      authorityChanged: () => assert.fail("no CA"),
+      keys: { generate: unused, keep: unused, signer: unused },
       removeDemo: async () => {},
     },
     (error) => failures.push(error),

@@ -3,6 +3,8 @@ import type { Randomness } from "../../core/randomness.ts";
 import type { Survey } from "../../knowledge/survey.ts";
 import type { Store } from "../../store/store.ts";
 import type { AuditHeads } from "../audit-heads.ts";
+import type { Authority } from "../authority.ts";
+import type { KeyKeeper } from "../key-keeper.ts";
 
 /** What the API's routes work on. */
 export interface ApiContext {
@@ -14,6 +16,11 @@ export interface ApiContext {
   readonly status: () => ServiceStatus;
   /** Throws `not-found` when the service has no such tenant. */
   readonly requireTenant: (tenant: string) => void;
+  /** The tenant's CA as it runs; throws `not-found` when the service has no such tenant. */
+  readonly authority: (tenant: string) => Authority;
+  /** To be called after a change of the tenant's CAs: they are read anew, and its listener shows a certificate of the one that issues. */
+  readonly authorityChanged: (tenant: string) => Promise<void>;
+  readonly keys: KeyKeeper;
   /** Forgets the demo: its tenant's records, and its listener starts afresh. */
   readonly removeDemo: () => Promise<void>;
 }
@@ -22,8 +29,6 @@ export interface ServiceStatus {
   readonly version: string;
   readonly started: number;
   readonly data: string;
-  /** Path of the file, or URL without its password. */
-  readonly database: string;
   readonly listeners: readonly { readonly tenant: string; readonly protocol: string; readonly url: string }[];
 }
 

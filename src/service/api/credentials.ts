@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { codeOf } from "../../core/errors.ts";
-import { encodePem } from "../../encoding/pem.ts";
 import type { ApiApp } from "../../transport/http/api-app.ts";
 import { ServiceError } from "../errors.ts";
 import { putEstUser } from "../est-users.ts";
@@ -8,7 +7,7 @@ import { type ApiContext, localActor } from "./context.ts";
 import { withoutUndefined } from "./devices.ts";
 import { estUser, idParameters, pageOf, pageQuery, tenantParameters } from "./schemas.ts";
 
-/** What devices authenticate with and trust: EST users, and the tenant's own CA. */
+/** What devices authenticate with: EST users. */
 export function credentialRoutes(app: ApiApp, { store, clock, randomness, requireTenant }: ApiContext): void {
   app.get(
     "/api/v1/tenants/:tenant/est-users",
@@ -76,27 +75,6 @@ export function credentialRoutes(app: ApiApp, { store, clock, randomness, requir
         throw cause;
       }
       return { name };
-    },
-  );
-
-  app.get(
-    "/api/v1/tenants/:tenant/ca",
-    {
-      schema: {
-        summary: "Certificates of the tenant's CA",
-        params: tenantParameters,
-        response: { 200: z.object({ root: z.string(), issuing: z.string() }) },
-      },
-    },
-    async ({ params: { tenant } }) => {
-      requireTenant(tenant);
-      const { items } = await store.authorities.list(tenant, { limit: 100 });
-      const pem = (role: string) => {
-        const authority = items.find((each) => each.role === role && each.state === "active");
-        if (authority === undefined) throw new ServiceError("not-found", `the tenant ${tenant} has no ${role} CA`);
-        return encodePem("CERTIFICATE", authority.certificate);
-      };
-      return { root: pem("root"), issuing: pem("issuing") };
     },
   );
 }

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { encodePem } from "../../encoding/pem.ts";
+import type { IssuedCertificate } from "../../store/records.ts";
 import type { ApiApp } from "../../transport/http/api-app.ts";
-import { ServiceError } from "../errors.ts";
-import { claimSerial } from "../inventory.ts";
+import { claimSerial, requireDevice } from "../inventory.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import {
   certificate,
@@ -53,12 +53,7 @@ export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTen
     },
     async ({ params: { tenant, id } }) => {
       requireTenant(tenant);
-      const found =
-        (await store.devices.find(tenant, id)) ??
-        (await store.devices.findByIdentity(tenant, "serial", id)) ??
-        (await store.devices.findByIdentity(tenant, "name", id));
-      if (found === undefined)
-        throw new ServiceError("not-found", `there is no device ${id}; list them with: hatchery devices`);
+      const found = await requireDevice(store, tenant, id);
       const first = { limit: 100 };
       const [identities, certificates, runs] = await Promise.all([
         store.devices.identities(tenant, found.id, first),
@@ -68,10 +63,7 @@ export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTen
       return {
         ...found,
         identities: [...identities.items],
-        certificates: certificates.items.map((issued) => ({
-          ...issued,
-          pem: encodePem("CERTIFICATE", issued.certificate),
-        })),
+        certificates: certificates.items.map(shownCertificate),
         runs: [...runs.items],
       };
     },
@@ -95,6 +87,11 @@ export function deviceRoutes(app: ApiApp, { store, clock, randomness, requireTen
       return claimSerial(store, tenant, label, localActor, clock, randomness, issuer);
     },
   );
+}
+
+/** What the API tells of a certificate. */
+export function shownCertificate(issued: IssuedCertificate) {
+  return { ...issued, pem: encodePem("CERTIFICATE", issued.certificate) };
 }
 
 /** `exactOptionalPropertyTypes`: an absent query field is absent, not undefined. */

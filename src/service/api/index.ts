@@ -4,6 +4,8 @@ import { type ApiApp, type ApiError, createApiApp } from "../../transport/http/a
 import { storeErrors } from "../store-failures.ts";
 import { approvalRoutes } from "./approvals.ts";
 import { auditRoutes } from "./audit.ts";
+import { caRoutes } from "./ca.ts";
+import { caProfileRoutes } from "./ca-profiles.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { credentialRoutes } from "./credentials.ts";
 import { deviceRoutes } from "./devices.ts";
@@ -29,7 +31,6 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
             version: z.string(),
             started: z.number().int(),
             data: z.string(),
-            database: z.string(),
             listeners: z.array(z.object({ tenant: z.string(), protocol: z.string(), url: z.string() })),
           }),
         },
@@ -60,6 +61,8 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
   policyRoutes(app, context);
   approvalRoutes(app, context);
   credentialRoutes(app, context);
+  caRoutes(app, context);
+  caProfileRoutes(app, context);
   auditRoutes(app, context);
   return app;
 }

@@ -38,7 +38,9 @@ export const certificate = z.object({
   profile: z.string(),
   notBefore: z.number().int(),
   notAfter: z.number().int(),
+  device: z.string().optional(),
   run: z.string().optional(),
+  revocation: z.object({ at: z.number().int(), reason: z.string() }).optional(),
   pem: z.string(),
 });
 

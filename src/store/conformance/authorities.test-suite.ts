@@ -81,6 +81,10 @@ export function authoritiesConformance(open: Open): void {
     assert.deepEqual(await store.authorities.certificate("a", "issuing", "01"), certificate("01"));
     assert.deepEqual(await store.authorities.certificate("a", "issuing", "02"), ofTheService);
     assert.equal(await store.authorities.certificate("a", "root", "01"), undefined);
+    const other = certificate("01", { authority: "issuing-2", certificate: bytes("other") });
+    await store.commit([store.authorities.insertCertificate(other)]);
+    assert.deepEqual(await store.authorities.certificatesBySerial("a", "01"), [certificate("01"), other]);
+    assert.deepEqual(await store.authorities.certificatesBySerial("a", "03"), []);
     const fingerprint = hash("sha256", certificate("01").certificate, "hex");
     assert.deepEqual(await store.authorities.certificateByFingerprint("a", fingerprint), certificate("01"));
     assert.equal(await store.authorities.certificateByFingerprint("a", fingerprint.toUpperCase()), undefined);

@@ -110,6 +110,7 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
     "authorities.certificate": store.authorities.certificate(tenant, "issuing", "01"),
     "authorities.certificateByFingerprint": store.authorities.certificateByFingerprint(tenant, fingerprint),
     "authorities.certificatesOf": store.authorities.certificatesOf(tenant, "d1", page),
+    "authorities.certificatesBySerial": store.authorities.certificatesBySerial(tenant, "01"),
     "authorities.certificates": store.authorities.certificates(tenant, { revoked: false }, page),
     "authorities.certificates with filters": store.authorities.certificates(
       tenant,

@@ -36,6 +36,7 @@ export function certificateAuthorities({ ddl, queries }: Pick<Engine, "ddl" | "q
       .createIndex("certificates_by_expiry")
       .on("certificates")
       .columns(["tenant", "not_after", "authority", "serial"]),
+    schema.createIndex("certificates_by_serial").on("certificates").columns(["tenant", "serial", "authority"]),
     schema
       .createIndex("certificates_revoked")
       .on("certificates")

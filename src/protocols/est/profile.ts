@@ -1,0 +1,39 @@
+import { equal } from "../../core/bytes.ts";
+import type { CertificateProfile, Ports } from "../ports.ts";
+import type { Client } from "./authenticate.ts";
+import { EstRefused } from "./errors.ts";
+import type { EnrollRequest, EstRequest } from "./messages.ts";
+
+/** The profile that the request's label names; throws EstRefused `label-unknown`. */
+export async function requireProfile({ label }: EstRequest, { issuer }: Ports): Promise<CertificateProfile> {
+  const profile = await issuer.profile("est", label);
+  if (profile === undefined) throw new EstRefused("label-unknown", "no profile has this label");
+  return profile;
+}
+
+/**
+ * Holds the key of a request, and for a renewal also the certificate that is renewed, against the profile. Throws EstRefused
+ * `key-not-allowed`, `renewal-too-early` and `renewal-same-key`. Names are not looked at: `certifiedNames` does.
+ */
+export function checkProfile(
+  { kind, csr }: EnrollRequest,
+  { certificate }: Client,
+  { name, keys, leastRsaBits, renewal }: CertificateProfile,
+  now: number,
+): void {
+  const { publicKey } = csr;
+  if (!keys.includes(publicKey.kind))
+    throw new EstRefused("key-not-allowed", `the profile ${name} certifies no ${publicKey.kind} keys`);
+  if (publicKey.kind === "RSA" && publicKey.bits < leastRsaBits)
+    throw new EstRefused("key-not-allowed", `the profile ${name} certifies no RSA keys below ${leastRsaBits} bits`);
+  if (kind !== "simplereenroll" || certificate === undefined) return;
+  const { notBefore, notAfter } = certificate;
+  const due = notBefore + renewal.after * (notAfter - notBefore);
+  if (now < due)
+    throw new EstRefused(
+      "renewal-too-early",
+      `the profile ${name} renews this certificate from ${new Date(due).toISOString()} on`,
+    );
+  if (!renewal.sameKey && equal(csr.subjectPublicKeyInfo, certificate.subjectPublicKeyInfo))
+    throw new EstRefused("renewal-same-key", `the profile ${name} renews a certificate with a new key only`);
+}
