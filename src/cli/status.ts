@@ -20,7 +20,7 @@ export function addStatus(program: Command): void {
       print(
         `hatchery ${version}, running for ${duration(Date.now() - started)} (since ${shortTime(started)}) on ${data}`,
       );
-      print(`database ${database}\n`);
+      print(`database ${database}\n\n`);
       print(
         table(
           ["tenant", "protocol", "url"],
