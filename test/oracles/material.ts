@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPairSync, hash } from "node:crypto";
 import { utf8 } from "../../src/core/bytes.ts";
 import { generateKey, type PrivateKey, type SynchronousSigner, signerOf } from "../../src/crypto/keys.ts";
 import * as der from "../../src/encoding/der-writer.ts";
@@ -99,7 +99,10 @@ export async function randomCertificate(random: Random, key: Key) {
   return { raw, issuer, subject, ...dates, serialNumber, extensions };
 }
 
-/** A certificate that can be found by issuer and serial number, and by its key's identifier. */
+/**
+ * A certificate that can be found by issuer and serial number, and by its key's identifier: SHA-1 of the key's bits (RFC 5280
+ * 4.2.1.2, method 1), which is what PKI.js looks for, whatever the extension says.
+ */
 export async function selfSigned({ kind, signer }: Key): Promise<Certificate> {
   const name = der.sequence([
     der.setOf([der.sequence([der.objectIdentifier(attributeTypes.commonName), der.utf8String(kind)])]),
@@ -115,7 +118,7 @@ export async function selfSigned({ kind, signer }: Key): Promise<Certificate> {
       extensions: [
         standard.encodeBasicConstraints({ cA: true }),
         standard.encodeKeyUsage(["digitalSignature", "keyEncipherment", "keyAgreement", "keyCertSign", "cRLSign"]),
-        standard.encodeSubjectKeyIdentifier(standard.keyIdentifierOf(signer.publicKey)),
+        standard.encodeSubjectKeyIdentifier(hash("sha1", standard.publicKeyBitsOf(signer.publicKey), "buffer")),
       ],
       signer,
     }),
