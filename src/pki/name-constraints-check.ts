@@ -81,7 +81,8 @@ function hostTextOf(name: GeneralName): string | undefined {
     case "dNSName":
       return name.text.replace(/^\*\./, "");
     case "rfc822Name":
-      return /.@([^@]*)$/s.exec(name.text)?.[1];
+      // RFC 5321 4.1.2: an "@" before the last one is within quotes.
+      return /^(?:[^@]+|".*")@([^@]*)$/s.exec(name.text)?.[1];
     case "uniformResourceIdentifier":
       // RFC 3986 3.2; a URI without a host, or with an IP address in its place, is to be refused.
       return /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#@:]*)(?::\d*)?(?:[/?#]|$)/i.exec(name.text)?.[1];
