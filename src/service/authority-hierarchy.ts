@@ -67,7 +67,8 @@ function published(
     given.push(...more);
     added = more.length > 0;
   }
-  return tied.length === 0 ? given : [...given, ...crosses];
+  // A root that was brought along is certified by the one before, which it cannot certify in its turn.
+  return [...given, ...(tied.length > 0 ? crosses : crosses.filter((cross) => sameKey(cross, leading)))];
 }
 
 /** The certificate and its issuers as far as `among` holds them. */

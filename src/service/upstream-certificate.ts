@@ -5,10 +5,11 @@ import type { CertificationRequest } from "../pki/csr.ts";
 import { PathError, PkiError } from "../pki/errors.ts";
 import type { Extension } from "../pki/extensions.ts";
 import { encodeGeneralName, type GeneralName } from "../pki/general-name.ts";
-import { attribute, equalNames, type Name, parseName } from "../pki/name.ts";
+import { attribute, type Name, parseName } from "../pki/name.ts";
 import { attributeTypes } from "../pki/oids.ts";
 import { validatePath } from "../pki/path.ts";
 import { basicConstraintsOf, keyUsageOf, subjectAltNameOf } from "../pki/standard-extensions.ts";
+import { anchorsAmong } from "../protocols/est/index.ts";
 import { isForRegistrationAuthority } from "./upstream-settings.ts";
 
 /** What was decided here about a request that another CA is asked to certify. */
@@ -51,12 +52,12 @@ export function complaintAboutPath(
   authorities: readonly Certificate[],
   now: number,
 ): string | undefined {
-  const roots = authorities.filter(({ subject, issuer }) => equalNames(subject, issuer));
-  const between = [...authorities, ...received].filter((each) => each !== certificate && !roots.includes(each));
+  const anchors = anchorsAmong(authorities);
+  const between = [...authorities, ...received].filter((each) => each !== certificate && !anchors.includes(each));
   try {
     validatePath({
       chain: [certificate, ...between].slice(0, mostInPath),
-      anchors: roots.length > 0 ? roots : authorities,
+      anchors,
       at: now,
       profile: "tls-client",
     });

@@ -12,7 +12,8 @@ import { EstFailed } from "./errors.ts";
 /**
  * What a device takes over of the certificates that cacerts published: those that are an explicit anchor or lead to one
  * (RFC 7030 4.1.3), the roots first. A new root is taken over when an anchor vouches for it through a NewWithOld or OldWithNew
- * certificate. Throws EstFailed `anchors-not-confirmed` for one that none vouches for: that takes a person.
+ * certificate, and then vouches for others itself. Throws EstFailed `anchors-not-confirmed` for one that none vouches for:
+ * that takes a person.
  */
 export function acceptAuthorities(
   published: readonly Certificate[],
@@ -20,20 +21,20 @@ export function acceptAuthorities(
   now: number,
 ): { readonly authorities: readonly Certificate[]; readonly signaturesVerified: number } {
   const trusted = anchors.map(parseAnchor);
-  const accepted: Certificate[] = [];
+  const roots: Certificate[] = [];
+  const others: Certificate[] = [];
   let signaturesVerified = 0;
-  for (const certificate of published) {
-    const isAnchor = trusted.some((anchor) => equal(anchor.raw, certificate.raw));
-    if (!isAnchor) {
+  const [selfSigned, rest] = [published.filter(isSelfSigned), published.filter((each) => !isSelfSigned(each))];
+  for (const certificate of [...selfSigned, ...rest]) {
+    const accepted = selfSigned.includes(certificate) ? roots : others;
+    if (!trusted.some((anchor) => equal(anchor.raw, certificate.raw))) {
       try {
         const chain = [certificate, ...published.filter((other) => other !== certificate)];
-        signaturesVerified += validatePath({
-          chain,
-          anchors: trusted,
-          at: now,
-          profile: "ca",
-        }).signaturesVerified;
+        const anchorsNow = [...trusted, ...roots];
+        signaturesVerified += validatePath({ chain, anchors: anchorsNow, at: now, profile: "ca" }).signaturesVerified;
       } catch (cause) {
+        // A cross certificate by a root that others know: what it certifies is trusted here already.
+        if (accepted === others && [...trusted, ...roots].some((each) => isSameCa(each, certificate))) continue;
         throw new EstFailed(
           "anchors-not-confirmed",
           `the server published a CA certificate that the trusted anchors do not vouch for; compare it with its operator and give it as an anchor if it is right: ${messageOf(cause)}`,
@@ -43,9 +44,8 @@ export function acceptAuthorities(
     }
     accepted.push(certificate);
   }
-  if (accepted.length === 0) throw new EstFailed("anchors-not-confirmed", "the server published no CA certificate");
-  const roots = accepted.filter(isSelfSigned);
-  const authorities = [...roots, ...accepted.filter((each) => !roots.includes(each))];
+  const authorities = [...roots, ...others];
+  if (authorities.length === 0) throw new EstFailed("anchors-not-confirmed", "the server published no CA certificate");
   return { authorities, signaturesVerified };
 }
 
@@ -115,6 +115,10 @@ function isSelfSigned(certificate: Certificate): boolean {
     if (error instanceof CryptoError) return true;
     throw error;
   }
+}
+
+function isSameCa(a: Certificate, b: Certificate): boolean {
+  return equalNames(a.subject, b.subject) && equal(a.subjectPublicKeyInfo, b.subjectPublicKeyInfo);
 }
 
 function isSelfIssued(certificate: Certificate): boolean {
