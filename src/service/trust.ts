@@ -76,18 +76,33 @@ export function trustOf(tenant: string, store: Store): Trust {
   };
 }
 
+/**
+ * Throws `conflict` when one of the CAs, which are to be the tenant's own, has the name or the key of a registered
+ * manufacturer: what the one signed must not be taken for what the other did.
+ */
+export async function requireNoManufacturer(store: Store, tenant: string, cas: readonly Certificate[]): Promise<void> {
+  for (const { name, certificate } of await trustOf(tenant, store).manufacturers())
+    for (const ca of cas)
+      if (alike(ca, certificate))
+        throw new ServiceError(
+          "conflict",
+          `${formatName(ca.subject)} is trusted as the manufacturer ${name} already; a CA is either a manufacturer's or this tenant's`,
+        );
+}
+
 /** What our own CA signed is never a manufacturer's, and certificates are told apart by the name and key of their CA. */
 async function requireForeign(store: Store, tenant: string, certificate: Certificate): Promise<void> {
   for await (const { certificate: der } of each((page) => store.authorities.list(tenant, page))) {
-    const own = parseCertificate(der);
-    const same =
-      equalNames(own.subject, certificate.subject) || equal(own.subjectPublicKeyInfo, certificate.subjectPublicKeyInfo);
-    if (same)
+    if (alike(parseCertificate(der), certificate))
       throw new ServiceError(
         "invalid",
         `${formatName(certificate.subject)} has the name or the key of this tenant's own CA; register the manufacturer's CA`,
       );
   }
+}
+
+function alike(a: Certificate, b: Certificate): boolean {
+  return equalNames(a.subject, b.subject) || equal(a.subjectPublicKeyInfo, b.subjectPublicKeyInfo);
 }
 
 function certificateIn(pem: string): Certificate {
