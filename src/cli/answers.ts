@@ -1,6 +1,8 @@
 import type { z } from "zod";
 import type { ComparisonRow } from "../knowledge/compare.ts";
 import type { Run } from "../knowledge/run.ts";
+import type { rollover } from "../service/api/ca.ts";
+import type { profile } from "../service/api/ca-profiles.ts";
 import type { ServiceStatus } from "../service/api/context.ts";
 import type * as schemas from "../service/api/schemas.ts";
 
@@ -49,6 +51,14 @@ export interface Comparison {
 export interface CaCertificates {
   readonly root: string;
   readonly issuing: string;
+}
+
+export type Certificate = z.infer<typeof schemas.certificate>;
+export type Profile = z.infer<typeof profile>;
+
+export interface Rollover extends z.infer<typeof rollover> {
+  /** Certificates whose devices were left behind by its end. */
+  readonly left?: number;
 }
 
 export interface Page<Item> {

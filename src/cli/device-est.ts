@@ -17,9 +17,9 @@ export function addDeviceEst(device: Command): void {
     .command("est")
     .description("get a certificate from an EST server, or renew it")
     .requiredOption("--url <url>", "the server: https://HOST:PORT, or https://HOST:PORT/LABEL")
-    .requiredOption(
+    .option(
       "--ca <file>",
-      "certificates in PEM that the server is trusted by, such as `hatchery ca export` prints",
+      "certificates in PEM that the server is trusted by, such as `hatchery ca export` prints; a renewal trusts what the last answer brought unless it is given",
     )
     .requiredOption("--out <directory>", "where key and certificate are kept")
     .option("--name <name>", "name to ask for, the common name of the certificate; not for a renewal")
@@ -42,7 +42,7 @@ export function addDeviceEst(device: Command): void {
       "after",
       example(
         "hatchery device est --url https://est.example:8443 --ca anchor.pem --cert idevid.pem --key idevid.key --name sensor-7 --out ./credential",
-        "hatchery device est --url https://est.example:8443 --ca anchor.pem --renew --out ./credential",
+        "hatchery device est --url https://est.example:8443 --renew --out ./credential",
       ),
     )
     .action(async (options: EstOptions, command: Command) => {
@@ -54,7 +54,7 @@ export function addDeviceEst(device: Command): void {
 
 interface EstOptions {
   readonly url: string;
-  readonly ca: string;
+  readonly ca?: string;
   readonly out: string;
   readonly name?: string;
   readonly cert?: string;
@@ -104,13 +104,13 @@ async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
   checkCombination(options);
   const { url, ca, out, name, cert, key, user, renew, keyKind = "P-256", binding, patience } = options;
   const address = parseEstUrl(url);
-  const { currentIdentity, deviceName, loadIdentity, readAnchors } = await import("../device/index.ts");
+  const { currentAnchors, currentIdentity, deviceName, loadIdentity, readAnchors } = await import("../device/index.ts");
   const current = renew === true ? await currentIdentity(out) : undefined;
   if (renew === true && current === undefined)
     throw new CliError("nothing-there", `${out} holds no certificate to renew; get one first, without --renew`);
   const given = cert === undefined || key === undefined ? undefined : await loadIdentity(cert, key);
   return {
-    server: { ...address, anchors: await readAnchors(ca) },
+    server: { ...address, anchors: ca === undefined ? ((await currentAnchors(out)) ?? []) : await readAnchors(ca) },
     // A renewal takes its names from the certificate that it renews.
     subject: deviceName(name ?? "renewal"),
     keyKind,
@@ -122,8 +122,10 @@ async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
   };
 }
 
-function checkCombination({ name, cert, key, user, passwordFile, renew }: EstOptions): void {
+function checkCombination({ ca, name, cert, key, user, passwordFile, renew }: EstOptions): void {
   const wrong = (sentence: string) => new CliError("usage", sentence);
+  if (ca === undefined && renew !== true)
+    throw wrong("give with --ca the CA certificate that the server is trusted by; there: hatchery ca export");
   if ((cert === undefined) !== (key === undefined)) throw wrong("--cert and --key belong together; give both");
   if (cert !== undefined && user !== undefined) throw wrong("give either --cert and --key or --user, not both");
   if (passwordFile !== undefined && user === undefined) throw wrong("--password-file needs --user");

@@ -42,6 +42,11 @@ export function seconds(text: string): number {
   return integer(text, 0, 30 * 24 * 3600, "give a number of seconds from 0 to 2592000");
 }
 
+/** An option's value in whole days, up to a hundred years. */
+export function days(text: string): number {
+  return integer(text, 0, 36_525, "give a number of days from 0 to 36525");
+}
+
 function integer(text: string, least: number, most: number, sentence: string): number {
   const value = Number(text);
   if (!/^\d{1,7}$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`${sentence}.`);

@@ -7,6 +7,7 @@ import { decodePem } from "../encoding/pem.ts";
 import { parseCertificate } from "../pki/certificate.ts";
 import { encodeName } from "../pki/name.ts";
 import { attributeTypes } from "../pki/oids.ts";
+import { anchorsAmong } from "../protocols/est/index.ts";
 import type { ClientIdentity, KeyKind } from "../protocols/ports.ts";
 import { DeviceError } from "./errors.ts";
 import { FileSets } from "./files.ts";
@@ -25,6 +26,18 @@ export async function currentIdentity(directory: string): Promise<ClientIdentity
   const [chain, key] = [await sets.read("chain.pem"), await sets.read("key.pem")];
   if (chain === undefined || key === undefined) return undefined;
   return identityOf(chain.toString("utf8"), chainFile, key.toString("utf8"), keyFile);
+}
+
+/**
+ * The roots that were taken over with the credential under `directory`, in DER: what the next association is trusted by, so that
+ * a device follows the roll-over of its CA (RFC 7030 4.1.3). Undefined when there are none. Throws DeviceError.
+ */
+export async function currentAnchors(directory: string): Promise<readonly Uint8Array[] | undefined> {
+  const file = join(directory, "current", "ca.pem");
+  const pem = await new FileSets(directory).read("ca.pem");
+  if (pem === undefined) return undefined;
+  const certificates = certificatesIn(pem.toString("utf8"), file);
+  return anchorsAmong(readable(file, () => certificates.map(parseCertificate))).map(({ raw }) => raw);
 }
 
 /** The certificates of a PEM file, in DER; throws `credential-unreadable` when it holds none. */

@@ -2,5 +2,5 @@
 export { DeviceError, type DeviceErrorCode } from "./errors.ts";
 export { dialAnchored, nodeEstEnv } from "./est-env.ts";
 export { estStorage } from "./est-storage.ts";
-export { currentIdentity, deviceName, loadIdentity, readAnchors } from "./identity.ts";
+export { currentAnchors, currentIdentity, deviceName, loadIdentity, readAnchors } from "./identity.ts";
 export { deviceKey, newDeviceKey } from "./keys.ts";

@@ -4,24 +4,12 @@ import { codeOf } from "../core/errors.ts";
 import type { Write } from "../core/write.ts";
 import { sha256 } from "../crypto/mac.ts";
 import { decodePem } from "../encoding/pem.ts";
-import type { RevocationReason } from "../pki/crl-reasons.ts";
 import { each } from "../store/paging.ts";
 import type { IssuedCertificate } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
+import type { OperatorReason } from "./ca-reasons.ts";
 import { ServiceError } from "./errors.ts";
 import { requireDevice } from "./inventory.ts";
-
-/** The reasons of RFC 5280 5.3.1 that an operator can give for a device's certificate; the others are a CA's own, or a CRL's. */
-export const operatorReasons = [
-  "unspecified",
-  "keyCompromise",
-  "affiliationChanged",
-  "superseded",
-  "cessationOfOperation",
-  "certificateHold",
-  "privilegeWithdrawn",
-] as const satisfies readonly RevocationReason[];
-export type OperatorReason = (typeof operatorReasons)[number];
 
 /** Which certificates: one by its serial number or by itself, or all that a device has and could use. */
 export type Revocable =

@@ -37,7 +37,7 @@ const settings = z.strictObject({
   }),
 });
 
-const profile = z.object({
+export const profile = z.object({
   name: z.string(),
   protocol: z.string().optional(),
   label: z.string().optional(),

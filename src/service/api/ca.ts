@@ -3,7 +3,8 @@ import { encodePem } from "../../encoding/pem.ts";
 import { formatName } from "../../pki/name.ts";
 import type { ApiApp } from "../../transport/http/api-app.ts";
 import type { CaCertificate } from "../authority-hierarchy.ts";
-import { operatorReasons, revoke, unrevoke } from "../ca-revocation.ts";
+import { operatorReasons } from "../ca-reasons.ts";
+import { revoke, unrevoke } from "../ca-revocation.ts";
 import { beginRollover, finishRollover, rolloverStatus, switchRollover } from "../ca-rollover.ts";
 import { requireDevice } from "../inventory.ts";
 import { type ApiContext, localActor } from "./context.ts";
@@ -12,7 +13,8 @@ import { certificate, idParameters, pageOf, pageQuery, tenantParameters } from "
 
 const base = "/api/v1/tenants/:tenant/ca";
 
-const caCertificate = z.object({
+/** A certificate of one of the CAs. */
+export const caCertificate = z.object({
   name: z.string(),
   role: z.enum(["root", "intermediate", "issuing", "cross"]),
   state: z.enum(["next", "active", "retired", "ended"]),
@@ -22,7 +24,7 @@ const caCertificate = z.object({
   pem: z.string(),
 });
 
-const rollover = z.object({
+export const rollover = z.object({
   phase: z.enum(["none", "begun", "switched"]),
   authorities: z.array(caCertificate).describe("all that have not ended"),
   leaving: z.array(z.string()).describe("names of the CAs that go"),

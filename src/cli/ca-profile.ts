@@ -1,0 +1,170 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Profile } from "./answers.ts";
+import { segment, tenantApi } from "./api.ts";
+import { CliError } from "./errors.ts";
+import { duration } from "./format.ts";
+import { days, example, type Invocation, invocationOf, seconds } from "./options.ts";
+import { print, printJson } from "./output.ts";
+
+/** `hatchery ca profile list|show|set|remove`: what the labels of a protocol issue. */
+export function addCaProfiles(ca: Command): void {
+  const profile = ca.command("profile").description("profiles: what certificates hold and when they are renewed");
+
+  profile
+    .command("list")
+    .description("list the profiles; devices ask for `device` unless they name a label")
+    .addHelpText("after", example("hatchery ca profile list"))
+    .action(async (_: unknown, command: Command) => list(invocationOf(command)));
+
+  profile
+    .command("show")
+    .description("show the settings of a profile")
+    .argument("<profile>", "its name")
+    .addHelpText("after", example("hatchery ca profile show device"))
+    .action(async (name: string, _: unknown, command: Command) => {
+      const invocation = invocationOf(command);
+      await show(await tenantApi(invocation).get<Profile>(`/ca/profiles/${segment(name)}`), invocation);
+    });
+
+  profile
+    .command("set")
+    .description("change a profile, or make one that devices ask for by the EST label of its name")
+    .argument("<profile>", "its name, and its label: https://HOST:PORT/.well-known/est/NAME/")
+    .option("--lifetime <days>", "validity in days, or `endless` for no well-defined expiry", lifetime)
+    .option("--backdate <seconds>", "how long before its issue a certificate begins", seconds)
+    .option("--keys <kinds>", "kinds of key, such as P-256,P-384,P-521,Ed25519,RSA", commas)
+    .option("--least-rsa-bits <bits>", "smallest RSA keys", bits)
+    .option("--key-usage <usages>", "keyUsage, such as digitalSignature,keyAgreement", commas)
+    .option("--ext-key-usage <purposes>", "clientAuth, serverAuth, other purposes in dotted form, or none", commas)
+    .option("--alternative-names <kinds>", "names that a request may ask for: dNSName, iPAddress, or none", commas)
+    .option("--renew-after <percent>", "share of its validity that a certificate has to be old to be renewed", percent)
+    .option("--grace <days>", "days after its end in which a certificate may still be renewed", days)
+    .addOption(new Option("--same-key <when>", "whether a renewal may keep the key").choices(["allowed", "refused"]))
+    .addHelpText(
+      "after",
+      example(
+        "hatchery ca profile set device --lifetime 90 --renew-after 66",
+        "hatchery ca profile set gateways --lifetime 365 --keys P-256,P-384 --ext-key-usage clientAuth,serverAuth",
+      ),
+    )
+    .action(async (name: string, options: SetOptions, command: Command) => {
+      const invocation = invocationOf(command);
+      const changes = changesOf(options);
+      if (Object.keys(changes).length === 0) throw new CliError("usage", "say what to set; see --help");
+      await show(await tenantApi(invocation).put<Profile>(`/ca/profiles/${segment(name)}`, changes), invocation);
+    });
+
+  profile
+    .command("remove")
+    .description("remove a profile, or give a built-in one its settings back; certificates stay as they are")
+    .argument("<profile>", "its name")
+    .addHelpText("after", example("hatchery ca profile remove gateways"))
+    .action(async (name: string, _: unknown, command: Command) => {
+      const invocation = invocationOf(command);
+      const removed = await tenantApi(invocation).remove<{ readonly name: string }>(`/ca/profiles/${segment(name)}`);
+      if (invocation.json) return printJson(removed);
+      print(
+        builtIn.has(removed.name) ? `${removed.name} is as it was built in` : `removed the profile ${removed.name}`,
+      );
+    });
+}
+
+interface SetOptions {
+  readonly lifetime?: number | "endless";
+  readonly backdate?: number;
+  readonly keys?: readonly string[];
+  readonly leastRsaBits?: number;
+  readonly keyUsage?: readonly string[];
+  readonly extKeyUsage?: readonly string[];
+  readonly alternativeNames?: readonly string[];
+  readonly renewAfter?: number;
+  readonly grace?: number;
+  readonly sameKey?: "allowed" | "refused";
+}
+
+function changesOf(options: SetOptions): object {
+  const { lifetime: time, backdate, keys, leastRsaBits, keyUsage, extKeyUsage, alternativeNames } = options;
+  const { renewAfter, grace, sameKey } = options;
+  const renewal = present({
+    after: renewAfter,
+    grace: grace === undefined ? undefined : grace * day,
+    sameKey: sameKey === undefined ? undefined : sameKey === "allowed",
+  });
+  return present({
+    lifetime: typeof time === "number" ? time * day : time,
+    backdate: backdate === undefined ? undefined : backdate * 1000,
+    keys,
+    leastRsaBits,
+    keyUsage,
+    extKeyUsage: extKeyUsage?.map((purpose) => purposes[purpose] ?? purpose),
+    subjectAltName: alternativeNames,
+    renewal: Object.keys(renewal).length === 0 ? undefined : renewal,
+  });
+}
+
+async function list(invocation: Invocation): Promise<void> {
+  const { items } = await tenantApi(invocation).get<{ readonly items: readonly Profile[] }>("/ca/profiles");
+  if (invocation.json) return printJson({ items });
+  const { table } = await import("./table.ts");
+  const rows = items.map(({ name, protocol, label, settings }) => [
+    name,
+    label === undefined ? "-" : `${protocol} ${label}`,
+    lifetimeText(settings.lifetime),
+    settings.keys.join(", "),
+  ]);
+  print(table(["profile", "label", "lifetime", "keys"], rows));
+}
+
+async function show({ name, protocol, label, settings }: Profile, invocation: Invocation): Promise<void> {
+  if (invocation.json) return printJson({ name, protocol, label, settings });
+  const { table } = await import("./table.ts");
+  const { renewal } = settings;
+  const purposeNames = settings.extKeyUsage.map((each) => names.get(each) ?? each);
+  const rows = [
+    ["label", label === undefined ? "none" : `${protocol} ${label}`],
+    ["lifetime", lifetimeText(settings.lifetime)],
+    ["begins", `${duration(settings.backdate)} before its issue`],
+    ["keys", settings.keys.map((kind) => (kind === "RSA" ? `RSA of ${settings.leastRsaBits} bits` : kind)).join(", ")],
+    ["keyUsage", settings.keyUsage.join(", ")],
+    ["extKeyUsage", purposeNames.join(", ") || "none"],
+    ["names taken", settings.subjectAltName.join(", ") || "none"],
+    ["renewed", renewal.after === 0 ? "at any time" : `after ${Math.round(renewal.after * 100)} % of the lifetime`],
+    ["when expired", renewal.grace === 0 ? "not renewed" : `renewed for ${duration(renewal.grace)}`],
+    ["with its key", renewal.sameKey ? "allowed" : "refused: a new key is needed"],
+  ];
+  print(table([name, ""], rows, [null, 80]));
+}
+
+function lifetimeText(time: number | "endless"): string {
+  return time === "endless" ? "no well-defined expiry" : duration(time);
+}
+
+function present(fields: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function lifetime(text: string): number | "endless" {
+  return text === "endless" ? text : days(text);
+}
+
+function percent(text: string): number {
+  if (!/^\d{1,2}$/.test(text) || Number(text) > 95) throw new InvalidArgumentError("give a whole number from 0 to 95.");
+  return Number(text) / 100;
+}
+
+function bits(text: string): number {
+  if (!/^\d{4}$/.test(text)) throw new InvalidArgumentError("give a number of bits such as 3072.");
+  return Number(text);
+}
+
+function commas(text: string): readonly string[] {
+  return text === "none" ? [] : text.split(",").map((part) => part.trim());
+}
+
+const purposes: Readonly<Record<string, string>> = {
+  clientAuth: "1.3.6.1.5.5.7.3.2",
+  serverAuth: "1.3.6.1.5.5.7.3.1",
+};
+const names = new Map(Object.entries(purposes).map(([name, oid]) => [oid, name]));
+const builtIn: ReadonlySet<string> = new Set(["device", "server"]);
+const day = 24 * 3600 * 1000;

@@ -1,0 +1,75 @@
+import type { Command } from "commander";
+import type { Rollover } from "./answers.ts";
+import { tenantApi } from "./api.ts";
+import { shortTime } from "./format.ts";
+import { example, type Invocation, invocationOf } from "./options.ts";
+import { print, printJson } from "./output.ts";
+
+/** `hatchery ca rollover begin|switch|finish|status`: from one generation of root and issuing CA to the next. */
+export function addCaRollover(ca: Command): void {
+  const rollover = ca
+    .command("rollover")
+    .description("move devices from the root that they trust to the next one: begin, switch, finish");
+
+  rollover
+    .command("status")
+    .description("how far it is, and how many certificates of the former CA are still good")
+    .addHelpText("after", example("hatchery ca rollover status"))
+    .action(async (_: unknown, command: Command) => {
+      const invocation = invocationOf(command);
+      await show(await tenantApi(invocation).get<Rollover>("/ca/rollover"), invocation);
+    });
+
+  rollover
+    .command("begin")
+    .description("make the next root and issuing CA; devices that ask are given both roots from now on")
+    .addHelpText("after", example("hatchery ca rollover begin"))
+    .action(async (_: unknown, command: Command) => step({ step: "begin" }, invocationOf(command)));
+
+  rollover
+    .command("switch")
+    .description("issue from the next CA from now on; certificates of the former one are still accepted")
+    .addHelpText("after", example("hatchery ca rollover switch"))
+    .action(async (_: unknown, command: Command) => step({ step: "switch" }, invocationOf(command)));
+
+  rollover
+    .command("finish")
+    .description("end the former CA: its root is given to nobody and its certificates are not accepted any more")
+    .option("--force", "also while certificates of it are still good: their devices are left behind")
+    .addHelpText("after", example("hatchery ca rollover finish"))
+    .action(async ({ force }: { readonly force?: boolean }, command: Command) =>
+      step({ step: "finish", force: force === true }, invocationOf(command)),
+    );
+}
+
+async function step(body: object, invocation: Invocation): Promise<void> {
+  await show(await tenantApi(invocation).post<Rollover>("/ca/rollover", body), invocation);
+}
+
+async function show(rollover: Rollover, invocation: Invocation): Promise<void> {
+  if (invocation.json) return printJson(rollover);
+  const { table } = await import("./table.ts");
+  const { phase, authorities, current, left } = rollover;
+  const rows = authorities.map(({ name, role, state, notAfter, subject }) => [
+    name,
+    role,
+    state,
+    shortTime(notAfter),
+    subject,
+  ]);
+  print(`${table(["certificate", "role", "state", "until", "subject"], rows)}\n`);
+  if (left !== undefined && left > 0) print(`devices with ${certificates(left)} of the former CA are left behind`);
+  print(sentences[phase](certificates(current)));
+}
+
+function certificates(number: number): string {
+  return number === 1 ? "1 certificate" : `${number} certificates`;
+}
+
+const sentences: { readonly [phase in Rollover["phase"]]: (current: string) => string } = {
+  none: () => "no roll-over is under way",
+  begun: (current) =>
+    `begun: devices learn the next root when they renew; ${current} were issued by the CA that goes\nwhen devices have had the time to renew, go on with: hatchery ca rollover switch`,
+  switched: (current) =>
+    `switched: the next CA issues; ${current} of the former one are still good\nwhen there are none left, end it with: hatchery ca rollover finish`,
+};

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { hex } from "../../src/core/bytes.ts";
+import { sha256 } from "../../src/crypto/mac.ts";
+import { currentAnchors, currentIdentity } from "../../src/device/index.ts";
+import { decodePem } from "../../src/encoding/pem.ts";
+import { type Certificate, parseCertificate } from "../../src/pki/certificate.ts";
+import type { EnrolledCredential } from "../../src/protocols/est/index.ts";
+import { enrolDevice, manufactured, startService, type TestService } from "../est/service.ts";
+
+// RFC 7030 4.1.3: one roll-over of the real service over real sockets, as devices live through it that come at different times.
+
+interface Rollover {
+  readonly phase: string;
+  readonly current: number;
+  readonly left?: number;
+  readonly authorities: readonly { readonly name: string; readonly pem: string }[];
+}
+
+describe("a roll-over", { concurrency: 1 }, () => {
+  let service: TestService;
+  let nextRoot: Uint8Array;
+  const factories = new Map<string, Awaited<ReturnType<typeof manufactured>>>();
+  const step = (body: object) => service.call<Rollover>("POST", "/ca/rollover", body);
+  const status = () => service.call<Rollover>("GET", "/ca/rollover");
+  const directory = (name: string) => join(service.data, "devices", name);
+
+  /** A first enrolment by a claimed device that trusts `anchors`. */
+  async function enrols(name: string, anchors: readonly Uint8Array[]): Promise<EnrolledCredential> {
+    const identity = factories.get(name) ?? (await manufactured(service, name));
+    factories.set(name, identity);
+    await service.call("POST", "/claims", { label: name });
+    return enrolDevice(service, "simpleenroll", name, { identity, server: at(anchors) });
+  }
+
+  /** A renewal that trusts what the device's last answer brought. */
+  async function renews(name: string): Promise<EnrolledCredential> {
+    const current = await currentIdentity(directory(name));
+    assert.ok(current);
+    const identity = { ...current, credential: "ldevid" } as const;
+    return enrolDevice(service, "simplereenroll", name, { identity, server: at(await anchorsOf(name)) });
+  }
+
+  const at = (anchors: readonly Uint8Array[]) => ({ host: "127.0.0.1", port: service.port, anchors });
+  const anchorsOf = async (name: string) => (await currentAnchors(directory(name))) ?? [];
+  const assertAnchors = async (name: string, expected: readonly Uint8Array[]) =>
+    assert.deepEqual((await anchorsOf(name)).map(fingerprint).sort(), expected.map(fingerprint).sort());
+
+  before(async () => {
+    service = await startService();
+  });
+  after(() => service.close());
+
+  test("ok/before: devices trust the one root", async () => {
+    for (const name of ["early", "sleeper", "late", "lost"]) await enrols(name, [service.root]);
+    await assertAnchors("early", [service.root]);
+    assert.deepEqual(await status().then(({ phase, current }) => [phase, current]), ["none", 0]);
+  });
+
+  test("fail/order: neither switch nor finish before begin", async () => {
+    for (const body of [{ step: "switch" }, { step: "finish" }])
+      await assert.rejects(step(body), /409 .*"conflict".*hatchery ca rollover begin/);
+  });
+
+  test("ok/begin: devices take over the next root, and the former CA goes on issuing", async () => {
+    const begun = await step({ step: "begin" });
+    assert.deepEqual(
+      begun.authorities.map(({ name }) => name),
+      ["issuing-1", "issuing-2", "new-with-old-2", "old-with-new-2", "root-1", "root-2"],
+    );
+    nextRoot = certificateOf(begun, "root-2").raw;
+    assert.deepEqual([begun.phase, begun.current], ["begun", 4]);
+    assert.deepEqual(issuerOf(await renews("early")), "issuing-1");
+    await assertAnchors("early", [service.root, nextRoot]);
+    await renews("sleeper");
+    await assertAnchors("sleeper", [service.root, nextRoot]);
+  });
+
+  test("ok/begin: a new device that was given the next root alone", async () => {
+    assert.equal(issuerOf(await enrols("newcomer-1", [nextRoot])), "issuing-1");
+    await assertAnchors("newcomer-1", [service.root, nextRoot]);
+  });
+
+  test("fail/begin: twice", async () => {
+    const before = await status();
+    await assert.rejects(step({ step: "begin" }), /409 .*"conflict".*hatchery ca rollover switch/);
+    assert.deepEqual(await status(), before);
+  });
+
+  test("ok/switch: the next CA issues, certificates of the former one renew, also after a restart", async () => {
+    assert.equal((await step({ step: "switch" })).phase, "switched");
+    assert.equal(issuerOf(await renews("early")), "issuing-2");
+    await service.restart();
+    assert.equal(issuerOf(await renews("early")), "issuing-2");
+    await assertAnchors("early", [service.root, nextRoot]);
+  });
+
+  test("ok/switch: a device that knows the former root alone, and one that knows the next one alone", async () => {
+    // The listener's certificate is of the next CA: the former root vouches for it through NewWithOld.
+    await assertAnchors("late", [service.root]);
+    assert.equal(issuerOf(await renews("late")), "issuing-2");
+    await assertAnchors("late", [service.root, nextRoot]);
+    assert.equal(issuerOf(await enrols("newcomer-2", [nextRoot])), "issuing-2");
+    assert.equal(issuerOf(await enrols("newcomer-3", [service.root])), "issuing-2");
+  });
+
+  test("fail/finish: while certificates of the former CA are good", async () => {
+    const { current } = await status();
+    assert.ok(current > 0);
+    await assert.rejects(step({ step: "finish" }), new RegExp(`409 .*"conflict".*${current} certificates`));
+    assert.equal((await status()).phase, "switched");
+  });
+
+  test("ok/finish: the former root is given to nobody, and devices drop it", async () => {
+    const { current } = await status();
+    const finished = await step({ step: "finish", force: true });
+    assert.deepEqual([finished.phase, finished.left], ["none", current]);
+    assert.deepEqual(
+      finished.authorities.map(({ name }) => name),
+      ["issuing-2", "root-2"],
+    );
+    assert.equal(issuerOf(await renews("early")), "issuing-2");
+    await assertAnchors("early", [nextRoot]);
+    await renews("late");
+    await assertAnchors("late", [nextRoot]);
+    assert.equal(issuerOf(await enrols("newcomer-4", [nextRoot])), "issuing-2");
+  });
+
+  test("fail/finish: a device that slept since it learned the next root is known no more, and enrols anew", async () => {
+    await assert.rejects(renews("sleeper"), { code: "server-refused", message: /with 401/ });
+    assert.equal(issuerOf(await enrols("sleeper", await anchorsOf("sleeper"))), "issuing-2");
+    await assertAnchors("sleeper", [nextRoot]);
+  });
+
+  test("fail/finish: a device that slept through all of it trusts nobody, until a person gives it the root", async () => {
+    const kept = await anchorsOf("lost");
+    await assert.rejects(renews("lost"), {
+      code: "server-not-trusted",
+      message: /install the server's CA certificate/,
+    });
+    await assertAnchors("lost", kept);
+    assert.equal(issuerOf(await enrols("lost", [nextRoot])), "issuing-2");
+    await assertAnchors("lost", [nextRoot]);
+  });
+
+  test("ok/audit: each step is a line", async () => {
+    const actions = service.rows("audit").map(({ action }) => action);
+    for (const action of ["ca-rollover-begin", "ca-rollover-switch", "ca-rollover-finish"])
+      assert.equal(actions.filter((each) => each === action).length, 1);
+  });
+
+  test("ok/again: the next roll-over is another generation", async () => {
+    const begun = await step({ step: "begin" });
+    assert.deepEqual(
+      begun.authorities.map(({ name }) => name),
+      ["issuing-2", "issuing-3", "new-with-old-3", "old-with-new-3", "root-2", "root-3"],
+    );
+    await renews("early");
+    await assertAnchors("early", [nextRoot, certificateOf(begun, "root-3").raw]);
+  });
+
+  function issuerOf({ certificate }: EnrolledCredential): unknown {
+    const issued = service
+      .rows("certificates")
+      .find(({ fingerprint: found }) => found === fingerprint(certificate.raw));
+    return issued?.["authority"];
+  }
+});
+
+function certificateOf({ authorities }: Rollover, name: string): Certificate {
+  const pem = authorities.find((each) => each.name === name)?.pem ?? "";
+  return parseCertificate(decodePem(pem)[0]?.bytes ?? Uint8Array.of());
+}
+
+function fingerprint(certificate: Uint8Array): string {
+  return hex(sha256(certificate));
+}
