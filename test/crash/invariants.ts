@@ -18,52 +18,79 @@ export function checkKept(data: string, received: readonly Received[]): Kept {
   const database = new DatabaseSync(join(data, "hatchery.db"), { readOnly: true });
   try {
     const rows = <Row>(sql: string) => database.prepare(sql).all() as unknown as readonly Row[];
-    const certificates = rows<CertificateRow>("select * from certificates where tenant = 'default'");
-    const runs = new Map(
-      rows<RunRow>("select * from runs where tenant = 'default' and outcome = 'granted'").map((run) => [run.id, run]),
+    return checkRows(
+      {
+        certificates: rows(queries.certificates),
+        runs: rows(queries.runs),
+        audit: rows(queries.audit),
+        devices: rows(queries.devices),
+        approvals: rows(queries.approvals),
+      },
+      received,
     );
-    const audit = rows<ChainedLine>("select * from audit where tenant = 'default' order by sequence");
-
-    const stored = new Set(certificates.map(({ certificate }) => hex(certificate)));
-    for (const { name, certificate } of received)
-      assert.ok(stored.has(hex(certificate)), `the certificate that ${name} received is in the store`);
-
-    allDifferent(certificates, "serial number", ({ certificate }) => hex(parseCertificate(certificate).serialNumber));
-    // Every operation of a device has a key of its own here: one key, one certificate.
-    allDifferent(certificates, "key", ({ certificate }) => hex(parseCertificate(certificate).subjectPublicKeyInfo));
-    allDifferent(certificates, "run", ({ run }) => run);
-
-    for (const { run, serial, device } of certificates)
-      assert.equal(runs.get(run)?.device, device, `the granted run of certificate ${serial} names its device`);
-    assert.equal(runs.size, certificates.length, "every granted run has its certificate");
-
-    const granted = audit.filter(({ action }) => action === "granted").map(({ detail }) => JSON.parse(detail).run);
-    assert.deepEqual(granted.toSorted(), [...runs.keys()].toSorted(), "one line of audit for each granted run");
-    let head: AuditHead = emptyChain;
-    for (const line of audit) {
-      assert.equal(brokenLink(head, line), undefined, "the audit's chain holds");
-      head = line;
-    }
-
-    const devices = rows<DeviceRow>("select * from devices where tenant = 'default'");
-    allDifferent(devices, "name", ({ name }) => name);
-    const certified = new Set(certificates.map(({ device }) => device));
-    assert.deepEqual(devices.map(({ id }) => id).toSorted(), [...certified].toSorted(), "a device came with its grant");
-
-    const approvals = rows<ApprovalRow>("select * from approvals where tenant = 'default'");
-    allDifferent(approvals, "subject", ({ subject }) => subject);
-    const used = approvals.filter(({ state }) => state === "used").map(({ run }) => run);
-    const approvedRuns = [...runs.values()].filter(({ variant }) => variant === "est/anonymous").map(({ id }) => id);
-    assert.deepEqual(used.toSorted(), approvedRuns.toSorted(), "each approval that is used up granted its own run");
-    const decided = approvals.filter(({ state }) => state !== "pending").map(({ run }) => run);
-    const approved = audit.filter(({ action }) => action === "approve").map(({ detail }) => JSON.parse(detail).run);
-    assert.deepEqual(approved.toSorted(), decided.toSorted(), "one line of audit for each approval");
-
-    const heard = new Set(received.map(({ certificate }) => hex(certificate)));
-    return { certificates: stored.size, unheard: [...stored].filter((each) => !heard.has(each)).length };
   } finally {
     database.close();
   }
+}
+
+/** What a store keeps of the tenant `default`. */
+export interface KeptRows {
+  readonly certificates: readonly CertificateRow[];
+  /** Those that granted something. */
+  readonly runs: readonly RunRow[];
+  readonly audit: readonly ChainedLine[];
+  readonly devices: readonly DeviceRow[];
+  readonly approvals: readonly ApprovalRow[];
+}
+
+/** How `KeptRows` are read from any engine. */
+export const queries: { readonly [table in keyof KeptRows]: string } = {
+  certificates: "select * from certificates where tenant = 'default'",
+  runs: "select * from runs where tenant = 'default' and outcome = 'granted'",
+  audit: "select * from audit where tenant = 'default' order by sequence",
+  devices: "select * from devices where tenant = 'default'",
+  approvals: "select * from approvals where tenant = 'default'",
+};
+
+/** The same of rows that were read already. */
+export function checkRows(rows: KeptRows, received: readonly Received[]): Kept {
+  const { certificates, audit, devices, approvals } = rows;
+  const runs = new Map(rows.runs.map((run) => [run.id, run]));
+  const stored = new Set(certificates.map(({ certificate }) => hex(certificate)));
+  for (const { name, certificate } of received)
+    assert.ok(stored.has(hex(certificate)), `the certificate that ${name} received is in the store`);
+
+  allDifferent(certificates, "serial number", ({ certificate }) => hex(parseCertificate(certificate).serialNumber));
+  // Every operation of a device has a key of its own here: one key, one certificate.
+  allDifferent(certificates, "key", ({ certificate }) => hex(parseCertificate(certificate).subjectPublicKeyInfo));
+  allDifferent(certificates, "run", ({ run }) => run);
+
+  for (const { run, serial, device } of certificates)
+    assert.equal(runs.get(run)?.device, device, `the granted run of certificate ${serial} names its device`);
+  assert.equal(runs.size, certificates.length, "every granted run has its certificate");
+
+  const granted = audit.filter(({ action }) => action === "granted").map(({ detail }) => JSON.parse(detail).run);
+  assert.deepEqual(granted.toSorted(), [...runs.keys()].toSorted(), "one line of audit for each granted run");
+  let head: AuditHead = emptyChain;
+  for (const line of audit) {
+    assert.equal(brokenLink(head, line), undefined, "the audit's chain holds");
+    head = line;
+  }
+
+  allDifferent(devices, "name", ({ name }) => name);
+  const certified = new Set(certificates.map(({ device }) => device));
+  assert.deepEqual(devices.map(({ id }) => id).toSorted(), [...certified].toSorted(), "a device came with its grant");
+
+  allDifferent(approvals, "subject", ({ subject }) => subject);
+  const used = approvals.filter(({ state }) => state === "used").map(({ run }) => run);
+  const approvedRuns = [...runs.values()].filter(({ variant }) => variant === "est/anonymous").map(({ id }) => id);
+  assert.deepEqual(used.toSorted(), approvedRuns.toSorted(), "each approval that is used up granted its own run");
+  const decided = approvals.filter(({ state }) => state !== "pending").map(({ run }) => run);
+  const approved = audit.filter(({ action }) => action === "approve").map(({ detail }) => JSON.parse(detail).run);
+  assert.deepEqual(approved.toSorted(), decided.toSorted(), "one line of audit for each approval");
+
+  const heard = new Set(received.map(({ certificate }) => hex(certificate)));
+  return { certificates: stored.size, unheard: [...stored].filter((each) => !heard.has(each)).length };
 }
 
 /** SQLite's own word on its file. */
