@@ -153,9 +153,11 @@ test("fail/an expired certificate", async () => {
 });
 
 test("fail/another name", async () => {
-  const { otherName } = certificates;
+  const { otherName, commonName } = certificates;
   const tls = { cert: otherName.chain, key: otherName.key };
   assert.match(await failsToDial("name-mismatch", {}, tls), /localhost/);
+  // RFC 9525 2: the right name, but where nobody looks for it any more.
+  await failsToDial("name-mismatch", {}, { cert: commonName.chain, key: commonName.key });
   const trust: ServerTrust = { ...anchored, acceptOtherName: () => false };
   await failsToDial("name-mismatch", { trust }, tls);
   await failsToDial("name-mismatch", { serverName: "third.example" });

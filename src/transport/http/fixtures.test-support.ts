@@ -18,6 +18,8 @@ export interface TestCertificates {
   readonly replacement: TestCredential;
   /** For `other.example` only, below `root`. */
   readonly otherName: TestCredential;
+  /** With the common name `localhost` and no subjectAltName, below `root`. */
+  readonly commonName: TestCredential;
   readonly expired: TestCredential;
   /** Below an intermediate of a root that nobody knows. */
   readonly device: TestCredential;
@@ -67,6 +69,7 @@ function make(): TestCertificates {
     const server = issue("server", names, "root");
     const replacement = issue("replacement", names, "root");
     const otherName = issue("other", ["subjectAltName=DNS:other.example"], "root");
+    const commonName = issue("localhost", ["extendedKeyUsage=serverAuth"], "root");
     const expired = issue("expired", names, "root", ["-days", "-1"]);
     issue("maker", authority);
     const deviceIssuer = issue("maker-issuing", authority, "maker");
@@ -76,6 +79,7 @@ function make(): TestCertificates {
       server,
       replacement,
       otherName,
+      commonName,
       expired,
       deviceIssuer,
       device: { ...device, chain: device.certificate + deviceIssuer.certificate },

@@ -1,7 +1,9 @@
 import { X509Certificate } from "node:crypto";
-import { type ConnectionOptions, checkServerIdentity } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
 import { view } from "../../core/bytes.ts";
-import { codeOf } from "../../core/errors.ts";
+import { codeOf, HatcheryError } from "../../core/errors.ts";
+import { parseCertificate } from "../../pki/certificate.ts";
+import { matchesHostName } from "../../pki/host-name.ts";
 import { reasonOf, TransportError } from "../errors.ts";
 
 /** A certificate in PEM or DER. */
@@ -31,11 +33,30 @@ export function trustOptions(trust: ServerTrust): ConnectionOptions {
     // An anchor is a key and a name (RFC 5280 section 6.1.1 d); without this OpenSSL goes on to look for a self-signed one.
     allowPartialTrustChain: true,
     rejectUnauthorized: true,
-    checkServerIdentity(host, certificate) {
-      const mismatch = checkServerIdentity(host, certificate);
-      return mismatch !== undefined && acceptOtherName?.(certificate.raw) === true ? undefined : mismatch;
-    },
+    checkServerIdentity: (host, { raw }) => (isAccepted(raw, host, acceptOtherName) ? undefined : nameMismatch(host)),
   };
+}
+
+/** By RFC 9525, and not as Node does it, which falls back on the common name and lets a wildcard be a part of a label. */
+function isAccepted(
+  certificate: Uint8Array,
+  host: string,
+  acceptOtherName: ((certificate: Uint8Array) => boolean) | undefined,
+): boolean {
+  try {
+    return matchesHostName(parseCertificate(certificate), host) || acceptOtherName?.(certificate) === true;
+  } catch (error) {
+    // What OpenSSL reads and we do not has no name; an exception in this callback would end the process.
+    if (error instanceof HatcheryError) return false;
+    throw error;
+  }
+}
+
+function nameMismatch(host: string): TransportError {
+  return new TransportError(
+    "name-mismatch",
+    `The server's certificate is not for ${host}; connect by a name in its subjectAltName, or give the server a certificate for this one.`,
+  );
 }
 
 /** One certificate in PEM; throws `unusable-credential`. */
@@ -56,12 +77,7 @@ export function pemOf(certificate: Certificate): string {
 /** What a failed TLS handshake with `host` means: `server-not-trusted`, `name-mismatch` or `handshake-failed`. */
 export function handshakeError(cause: unknown, host: string): TransportError {
   const code = codeOf(cause);
-  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
-    return new TransportError(
-      "name-mismatch",
-      `The server's certificate is not for ${host}; connect by a name that it holds, or give the server a certificate for this one.`,
-      { cause },
-    );
+  if (cause instanceof TransportError) return cause;
   const sentence = Object.hasOwn(verifySentences, code) ? verifySentences[code] : undefined;
   if (sentence !== undefined) return new TransportError("server-not-trusted", sentence, { cause, details: { host } });
   if (isVerifyError(cause))
