@@ -19,7 +19,7 @@ export interface CertificateListContent {
   /** Unsigned number of 1 to 20 octets, most significant first, higher than in each list before (RFC 5280 5.2.3). */
   readonly cRLNumber: Uint8Array;
   /** Serial numbers are taken as unsigned numbers, and all but expired certificates stay on the list (RFC 5280 3.3). */
-  readonly revokedCertificates: Iterable<Revocation>;
+  readonly revokedCertificates: Iterable<Revocation> | AsyncIterable<Revocation>;
   /** The issuer's. */
   readonly signer: Signer;
 }
@@ -29,16 +29,18 @@ export interface CertificateListContent {
  * signer throws. It does not look for a serial number that occurs twice.
  */
 export async function buildCertificateList(content: CertificateListContent): Promise<Uint8Array> {
-  const { signer } = content;
-  const tbsCertList = encodingCrl(() => encodeTbsCertList(content));
+  const { signer, revokedCertificates } = content;
+  const entries: Uint8Array[] = [];
+  // One at a time: whoever reads a long list from a store can let others run in between.
+  for await (const revocation of revokedCertificates) entries.push(encodingCrl(() => encodeEntry(revocation)));
+  const tbsCertList = encodingCrl(() => encodeTbsCertList(content, entries));
   const signature = await signer.sign(tbsCertList);
   return der.sequence([tbsCertList, signer.algorithm, der.bitString(signature)]);
 }
 
-function encodeTbsCertList(content: CertificateListContent): Uint8Array {
-  const { issuer, authorityKeyIdentifier, thisUpdate, nextUpdate, cRLNumber, revokedCertificates, signer } = content;
+function encodeTbsCertList(content: CertificateListContent, entries: readonly Uint8Array[]): Uint8Array {
+  const { issuer, authorityKeyIdentifier, thisUpdate, nextUpdate, cRLNumber, signer } = content;
   if (nextUpdate < thisUpdate) throw new CrlError("unencodable", "The CRL would be replaced before it is issued.");
-  const entries = Array.from(revokedCertificates, encodeEntry);
   const extensions: readonly Extension[] = [
     encodeAuthorityKeyIdentifier(authorityKeyIdentifier),
     { type: crlExtensionTypes.cRLNumber, critical: false, value: number("A cRLNumber", cRLNumber) },

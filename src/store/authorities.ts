@@ -24,7 +24,7 @@ export interface Authorities extends Certificates {
   /** By name. */
   list(tenant: string, page: PageRequest): Promise<Page<Authority>>;
 
-  /** Guard: the authority has no CRL of this number. */
+  /** Keeps the CRL and the one before it. Guard: the authority has no CRL of this number. */
   saveCrl(crl: StoredCrl): Write;
   /** The one with the highest number. */
   latestCrl(tenant: string, authority: string): Promise<StoredCrl | undefined>;
@@ -80,7 +80,16 @@ export function authoritiesIn(engine: Engine): Authorities {
       this_update: crl.thisUpdate,
       next_update: crl.nextUpdate,
       der: crl.der,
+      changes: crl.changes,
     }),
+  );
+
+  const removeCrls = prepared((p: { tenant: string; authority: string; before: number }) =>
+    queries
+      .deleteFrom("crls")
+      .where("tenant", "=", p.tenant)
+      .where("authority", "=", p.authority)
+      .where("number", "<", p.before),
   );
 
   const latestCrl = prepared((p: { tenant: string; authority: string; one: number }) =>
@@ -141,7 +150,11 @@ export function authoritiesIn(engine: Engine): Authorities {
     },
 
     saveCrl: (crl) =>
-      write(guarded(saveCrl(crl), `The authority ${crl.authority} has a CRL with the number ${crl.number} already.`)),
+      write(
+        guarded(saveCrl(crl), `The authority ${crl.authority} has a CRL with the number ${crl.number} already.`),
+        // A list of many entries has megabytes, and nobody asks for an old one.
+        removeCrls({ tenant: crl.tenant, authority: crl.authority, before: crl.number - 1 }),
+      ),
 
     async latestCrl(tenant, authority) {
       const [row] = await engine.read(latestCrl({ tenant, authority, one: 1 }));

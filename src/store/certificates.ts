@@ -49,6 +49,8 @@ export interface Certificates {
   unrevoke(tenant: string, authority: string, serial: string): Write;
   /** The authority's revoked certificates by serial number, expired ones among them. */
   revokedOf(tenant: string, authority: string, page: PageRequest): Promise<Page<RevokedCertificate>>;
+  /** How often certificates of the authority were revoked or taken back; it only grows. */
+  revocationChanges(tenant: string, authority: string): Promise<number>;
 }
 
 export function certificatesIn(engine: Engine): Certificates {
@@ -127,6 +129,25 @@ export function certificatesIn(engine: Engine): Certificates {
       .where("authority", "=", p.authority)
       .where("serial", "=", p.serial)
       .where("revocation_reason", "=", "certificateHold"),
+  );
+
+  const countChange = prepared((p: { tenant: string; authority: string }) =>
+    queries
+      .insertInto("revocation_changes")
+      .values({ tenant: p.tenant, authority: p.authority, changes: 1 })
+      .onConflict((conflict) =>
+        conflict
+          .columns(["tenant", "authority"])
+          .doUpdateSet(({ eb }) => ({ changes: eb("revocation_changes.changes", "+", 1) })),
+      ),
+  );
+
+  const findChanges = prepared((p: { tenant: string; authority: string }) =>
+    queries
+      .selectFrom("revocation_changes")
+      .selectAll()
+      .where("tenant", "=", p.tenant)
+      .where("authority", "=", p.authority),
   );
 
   return {
@@ -208,11 +229,13 @@ export function certificatesIn(engine: Engine): Certificates {
           revoke({ tenant, authority, serial, at, reason }),
           `The certificate ${serial} of ${authority} is revoked already, or was never issued.`,
         ),
+        countChange({ tenant, authority }),
       ),
 
     unrevoke: (tenant, authority, serial) =>
       write(
         guarded(unrevoke({ tenant, authority, serial }), `The certificate ${serial} of ${authority} is not on hold.`),
+        countChange({ tenant, authority }),
       ),
 
     async revokedOf(tenant, authority, request) {
@@ -228,6 +251,11 @@ export function certificatesIn(engine: Engine): Certificates {
       if (page.after) query = query.where("serial", ">", page.after[0]);
       const rows = await engine.read(compiled(query));
       return page.page(rows, (row) => [row.serial], revokedOf);
+    },
+
+    async revocationChanges(tenant, authority) {
+      const [row] = await engine.read(findChanges({ tenant, authority }));
+      return row?.changes ?? 0;
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Engine } from "./engine.ts";
 import type { Migration } from "./migrate.ts";
 import { auditChain } from "./migrations/audit-chain.ts";
 import { certificateAuthorities } from "./migrations/certificate-authorities.ts";
+import { revocationChanges } from "./migrations/revocation-changes.ts";
 import { optional, table } from "./migrations/table.ts";
 
 /** The history of the schema, oldest first. */
@@ -10,6 +11,7 @@ export const migrations: readonly Migration[] = [
   { number: 1, name: "initial", statements: initial },
   { number: 2, name: "audit chain", statements: auditChain },
   { number: 3, name: "certificate authorities", statements: certificateAuthorities },
+  { number: 4, name: "revocation changes", statements: revocationChanges },
 ];
 
 function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {

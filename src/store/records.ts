@@ -175,6 +175,8 @@ export interface StoredCrl {
   readonly thisUpdate: number;
   readonly nextUpdate: number;
   readonly der: Uint8Array;
+  /** Of `revocationChanges`, those that it takes into account. */
+  readonly changes: number;
 }
 
 /** What the operator lets a label of a protocol issue, or a change of a built-in profile. */

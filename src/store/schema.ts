@@ -15,6 +15,7 @@ export interface Schema {
   readonly authorities: AuthorityRow;
   readonly certificates: CertificateRow;
   readonly crls: CrlRow;
+  readonly revocation_changes: RevocationChangesRow;
   readonly profiles: ProfileRow;
   readonly sessions: SessionRow;
   readonly runs: RunRow;
@@ -133,6 +134,13 @@ export interface CrlRow {
   readonly this_update: number;
   readonly next_update: number;
   readonly der: Uint8Array;
+  readonly changes: number;
+}
+
+export interface RevocationChangesRow {
+  readonly tenant: string;
+  readonly authority: string;
+  readonly changes: number;
 }
 
 export interface ProfileRow {

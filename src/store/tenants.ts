@@ -58,6 +58,7 @@ const everyTable = [
   "authorities",
   "certificates",
   "crls",
+  "revocation_changes",
   "profiles",
   "sessions",
   "device_ledgers",

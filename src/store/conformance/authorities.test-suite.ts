@@ -181,11 +181,34 @@ export function authoritiesConformance(open: Open): void {
     },
   );
 
+  storeTest(open, "ok/revocation: each change is counted, and none that was lost", async (store) => {
+    const { revoke, unrevoke, revocationChanges } = store.authorities;
+    await store.commit(["01", "02"].map((serial) => store.authorities.insertCertificate(certificate(serial))));
+    assert.equal(await revocationChanges("a", "issuing"), 0);
+    await store.commit([
+      revoke("a", "issuing", "01", 15, "certificateHold"),
+      revoke("a", "issuing", "02", 15, "superseded"),
+    ]);
+    assert.equal(await revocationChanges("a", "issuing"), 2);
+    await rejectsWith("guard-lost", store.commit([revoke("a", "issuing", "02", 16, "superseded")]));
+    await store.commit([unrevoke("a", "issuing", "01")]);
+    assert.equal(await revocationChanges("a", "issuing"), 3);
+    assert.equal(await revocationChanges("a", "issuing-2"), 0);
+  });
+
   storeTest(open, "ok/CRLs: the one with the highest number is the latest", async (store) => {
     assert.equal(await store.authorities.latestCrl("a", "issuing"), undefined);
     for (const number of [9, 10]) await store.commit([store.authorities.saveCrl(crl(number))]);
-    await store.commit([store.authorities.saveCrl(crl(11, { authority: "issuing-2" }))]);
+    await store.commit([store.authorities.saveCrl(crl(11, { authority: "issuing-2", changes: 3 }))]);
     assert.deepEqual(await store.authorities.latestCrl("a", "issuing"), crl(10));
+    assert.deepEqual(
+      await store.authorities.latestCrl("a", "issuing-2"),
+      crl(11, { authority: "issuing-2", changes: 3 }),
+    );
+    await store.commit([store.authorities.saveCrl(crl(11))]);
+    // Number 9 is not kept any more.
+    await store.commit([store.authorities.saveCrl(crl(9))]);
+    assert.deepEqual(await store.authorities.latestCrl("a", "issuing"), crl(11));
   });
 
   storeTest(open, "fail/CRLs: the same number twice", async (store) => {

@@ -111,6 +111,7 @@ export function crl(number: number, fields: Partial<StoredCrl> = {}): StoredCrl 
     thisUpdate: 10,
     nextUpdate: 20,
     der: bytes(`crl ${number}`),
+    changes: 0,
     ...fields,
   };
 }

@@ -121,6 +121,9 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
       .countCurrent(tenant, "issuing", 0)
       .then((count) => Array(count).fill({ tenant })),
     "authorities.revokedOf": store.authorities.revokedOf(tenant, "other", page),
+    "authorities.revocationChanges": store.authorities
+      .revocationChanges(tenant, "other")
+      .then((changes) => Array(changes).fill({ tenant })),
     "authorities.latestCrl": store.authorities.latestCrl(tenant, "issuing"),
     "profiles.find": store.profiles.find(tenant, "lamps"),
     "profiles.findByLabel": store.profiles.findByLabel(tenant, "est", "label-lamps"),
