@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
@@ -7,10 +7,8 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { codeOf } from "../core/errors.ts";
 import { type Randomness, systemRandomness } from "../core/randomness.ts";
 import { estServer, estSurvey } from "../protocols/est/index.ts";
-import { StoreError } from "../store/errors.ts";
 import { lockDirectory } from "../store/lock.ts";
 import { each } from "../store/paging.ts";
-import { openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import type { ServerCredential } from "../transport/http/device-tls.ts";
 import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
@@ -20,6 +18,7 @@ import { createApi, localActor, type ServiceStatus } from "./api/index.ts";
 import { type AuditHeads, auditHeads } from "./audit-heads.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import { clockWatch } from "./clock-watch.ts";
+import { openDatabase } from "./database.ts";
 import { ServiceError } from "./errors.ts";
 import { credentialsOf } from "./est-users.ts";
 import { host } from "./host.ts";
@@ -32,8 +31,10 @@ import { trustOf } from "./trust.ts";
 import { openVault, type Vault } from "./vault.ts";
 
 export interface SystemOptions {
-  /** Directory of everything that is kept. */
+  /** Directory of everything that is kept, or, with another database, of what is kept beside it. */
   readonly data: string;
+  /** URL of a PostgreSQL database; a file in the data directory unless given. */
+  readonly database?: string | undefined;
   /** Address to listen on for devices. */
   readonly host: string;
   /** Ports of the tenants' listeners; 0 for any free one. */
@@ -57,7 +58,7 @@ export interface System {
 }
 
 /**
- * Starts the service on an embedded store: takes the data directory for itself, makes keys and CAs on first start, opens
+ * Starts the service: takes the data directory for itself, makes keys and CAs on first start, opens
  * one listener for each tenant and the API. Throws coded errors whose sentences say what to do.
  */
 export async function startSystem(options: SystemOptions): Promise<System> {
@@ -81,9 +82,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
           .finally(() => failed.resolve(error));
       },
     });
-    const database = join(data, "hatchery.db");
-    checkDatabase(database, join(data, "vault.key"));
-    const store = await openSqliteStore(database);
+    const { store, shown: database } = await openDatabase(data, options.database);
     opened.push(() => store.close());
     const heads = auditHeads(join(data, "audit-heads.json"), store);
     for (const tenant of await heads.contradicted()) log.error({ tenant }, auditContradicted);
@@ -110,6 +109,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       version,
       started,
       data,
+      database,
       listeners: [...tenants].map(([tenant, { listener }]) => ({
         tenant,
         protocol: "est",
@@ -277,18 +277,6 @@ async function demoIsDue(store: Store, tenants: readonly string[]): Promise<bool
     if (items.length > 0 || beginning.items.some(({ action }) => action === removal)) return false;
   }
   return true;
-}
-
-/**
- * A database that is gone is not made anew: devices that trust the root in it would be left behind. Each first start makes
- * the database before the vault's key, so one that was killed is no such case.
- */
-function checkDatabase(database: string, vaultKey: string): void {
-  if (existsSync(database) || !existsSync(vaultKey)) return;
-  throw new StoreError(
-    "store-missing",
-    `the database ${database} is gone; restore the whole data directory from one backup, or remove ${vaultKey} to begin anew with another CA`,
-  );
 }
 
 /** Whether something was sealed already: each tenant's first sealed values are the keys of its authority. */

@@ -34,7 +34,7 @@ async function house() {
       randomness: seededRandomness("api"),
       surveys: [],
       auditHeads: { noted: () => undefined },
-      status: () => ({ version: "1.2.3", started: 0, data: "/srv", listeners: [] }),
+      status: () => ({ version: "1.2.3", started: 0, data: "/srv", database: "/srv/hatchery.db", listeners: [] }),
       requireTenant(asked) {
         if (asked !== tenant) throw new ServiceError("not-found", `there is no tenant ${asked}`);
       },

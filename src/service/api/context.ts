@@ -29,6 +29,8 @@ export interface ServiceStatus {
   readonly version: string;
   readonly started: number;
   readonly data: string;
+  /** Path of the file, or URL without its password. */
+  readonly database: string;
   readonly listeners: readonly { readonly tenant: string; readonly protocol: string; readonly url: string }[];
 }
 

@@ -31,6 +31,7 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
             version: z.string(),
             started: z.number().int(),
             data: z.string(),
+            database: z.string(),
             listeners: z.array(z.object({ tenant: z.string(), protocol: z.string(), url: z.string() })),
           }),
         },
