@@ -162,7 +162,7 @@ const sentences: { readonly [phase in RolloverPhase]: string } = {
     "a roll-over is switched to the next CA; when devices have renewed, end it with: hatchery ca rollover finish",
 };
 
-/** The former root, which a cross certificate ties to the leading one, and what is below it alone. */
+/** The former root, which a cross certificate ties to the leading one, one way or the other, and what is below it alone. */
 function leavingOf({ all, root, issuing }: Hierarchy, phase: RolloverPhase): readonly CaCertificate[] {
   if (phase === "none") return [];
   if (phase === "begun") return [root, issuing];
@@ -170,7 +170,8 @@ function leavingOf({ all, root, issuing }: Hierarchy, phase: RolloverPhase): rea
   const retired = all.filter(({ record }) => record.state === "retired");
   const leaving = retired.filter(
     ({ record, certificate }) =>
-      record.role === "root" && crosses.some((cross) => sameKey(cross.certificate, certificate)),
+      record.role === "root" &&
+      crosses.some((cross) => sameKey(cross.certificate, certificate) || isIssuer(certificate, cross.certificate)),
   );
   for (let added = true; added; ) {
     const more = retired.filter(
