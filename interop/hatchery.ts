@@ -37,7 +37,7 @@ export async function startHatchery({ directory, signal, nodeOptions = [] }: Hat
   const log = join(directory, "hatchery.log");
   mkdirSync(data, { mode: 0o700 });
   const output = openSync(log, "w");
-  const ports = ["--host", "127.0.0.1", "--port", "0", "--demo-port", "0"];
+  const ports = ["--host", "127.0.0.1", "--port", "0", "--demo-port", "0", "--publication-port", "0"];
   const args = [...nodeOptions, program, "up", "--data", data, ...ports, "--no-demo"];
   const child = spawn(process.execPath, args, { stdio: ["ignore", output, output], cwd: directory });
   closeSync(output);

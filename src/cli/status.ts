@@ -16,11 +16,12 @@ export function addStatus(program: Command): void {
       const status = await serviceApi(invocation).get<Status>("/status");
       if (invocation.json) return printJson(status);
       const { table } = await import("./table.ts");
-      const { version, started, data, database, listeners } = status;
+      const { version, started, data, database, listeners, publication } = status;
       print(
         `hatchery ${version}, running for ${duration(Date.now() - started)} (since ${shortTime(started)}) on ${data}`,
       );
-      print(`database ${database}\n\n`);
+      print(`database ${database}`);
+      print(`CRLs and OCSP at ${publication}\n\n`);
       print(
         table(
           ["tenant", "protocol", "url"],

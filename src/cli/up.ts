@@ -22,6 +22,8 @@ export function addUp(program: Command): void {
     .option("--listen <address>", "the same as --host")
     .option("--port <number>", "port for the devices of the tenant default", port, 8443)
     .option("--demo-port <number>", "port for the devices of the tenant demo", port, 8444)
+    .option("--publication-port <number>", "port without TLS on which anybody gets CRLs and OCSP", port, 8480)
+    .option("--publication-url <url>", "how devices reach that port, for their certificates: http://NAME:PORT")
     .option("--name <name...>", "names and addresses by which devices reach this machine, for its certificate", [])
     .option("--demo", "onboard an emulated device, unless something was onboarded before")
     .option("--no-demo", "do not")
@@ -43,6 +45,8 @@ interface UpOptions {
   readonly listen?: string;
   readonly port: number;
   readonly demoPort: number;
+  readonly publicationPort: number;
+  readonly publicationUrl?: string;
   readonly name: readonly string[];
   readonly demo?: boolean;
   readonly logLevel: string;
@@ -51,13 +55,15 @@ interface UpOptions {
 async function up(options: UpOptions, invocation: Invocation): Promise<void> {
   const stop = stopOnSignal();
   const { startSystem } = await import("../service/system.ts");
-  const { database, listen, host, demoPort, name, logLevel } = options;
+  const { database, listen, host, demoPort, publicationPort, publicationUrl, name, logLevel } = options;
   const system = await startSystem({
     data: invocation.data,
     database,
     host: listen ?? host,
     port: options.port,
     demoPort,
+    publicationPort,
+    publicationUrl,
     names: name,
     logLevel,
   });
@@ -93,10 +99,10 @@ async function demo(system: System, invocation: Invocation, stop: AbortSignal): 
 }
 
 function announce(system: System, shown: DemoShown | undefined, invocation: Invocation): void {
-  const { version, data, database, listeners } = system.status();
+  const { version, data, database, listeners, publication } = system.status();
   if (invocation.json) {
     const demonstrated = shown === undefined ? {} : { demo: { run: shown.run } };
-    printJson({ version, data, database, socket: system.socket, listeners, ...demonstrated });
+    printJson({ version, data, database, socket: system.socket, listeners, publication, ...demonstrated });
     return;
   }
   if (shown !== undefined) print(`${shown.chart}\n`);
@@ -108,6 +114,7 @@ function announce(system: System, shown: DemoShown | undefined, invocation: Invo
     [
       `hatchery ${version} is up; Ctrl-C ends it`,
       ...listeners.map(({ tenant, protocol, url }) => `  ${`${protocol}, ${tenant}`.padEnd(18)}${url}`),
+      `  ${"CRLs, OCSP".padEnd(18)}${publication}`,
       `  ${"data".padEnd(18)}${data}`,
       ...(database.startsWith(data) ? [] : [`  ${"database".padEnd(18)}${database}`]),
       `  ${"API".padEnd(18)}${system.socket}, open to this user alone, who is the administrator`,

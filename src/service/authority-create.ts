@@ -22,6 +22,8 @@ export interface AuthorityParts {
   readonly keys: KeyKeeper;
   readonly clock: Clock;
   readonly randomness: Randomness;
+  /** Below which CRLs and OCSP are published; when absent, the certificates of devices do not say where. */
+  readonly publicationUrl?: string;
 }
 
 /** A root and an issuing CA below it, not committed yet. */

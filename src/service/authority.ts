@@ -18,6 +18,7 @@ import { type AuthorityParts, newGeneration, newSerialNumber } from "./authority
 import { type CaCertificate, type Hierarchy, hierarchyOf } from "./authority-hierarchy.ts";
 import { ServiceError } from "./errors.ts";
 import { extensionsOf, type Profile, profileFor, profileNamed, validityOf } from "./profiles.ts";
+import { publicationExtensions } from "./publication-urls.ts";
 
 /** A tenant's certificate authority: one generation of root and issuing CA that is active, and perhaps others beside it. */
 export interface Authority extends Issuer {
@@ -84,7 +85,13 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
     return known;
   }
 
-  async function build(profile: Profile, subject: Uint8Array, publicKey: Uint8Array, names: readonly Extension[]) {
+  async function build(
+    profile: Profile,
+    subject: Uint8Array,
+    publicKey: Uint8Array,
+    names: readonly Extension[],
+    publicationUrl?: string,
+  ) {
     const { issuing } = await hierarchy();
     const serialNumber = newSerialNumber(randomness);
     const validity = validityOf(profile, clock.now(), issuing.certificate.notAfter);
@@ -98,6 +105,7 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
         ...extensionsOf(profile, names),
         encodeSubjectKeyIdentifier(keyIdentifierOf(publicKey)),
         encodeAuthorityKeyIdentifier(identifierOf(issuing)),
+        ...(publicationUrl === undefined ? [] : publicationExtensions(publicationUrl, tenant, issuing.record.name)),
       ],
       signer: await signer(issuing),
     });
@@ -129,6 +137,7 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
         subject,
         publicKey,
         subjectAltName === undefined ? [] : [subjectAltName],
+        parts.publicationUrl,
       );
       const record = {
         tenant,

@@ -12,6 +12,7 @@ import { each } from "../store/paging.ts";
 import type { Store } from "../store/store.ts";
 import type { ServerCredential } from "../transport/http/device-tls.ts";
 import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
+import { listenHttp } from "../transport/http/plain-listener.ts";
 import { listenUnix } from "../transport/http/unix.ts";
 import { admissionOf } from "./admission.ts";
 import { createApi, localActor, type ServiceStatus } from "./api/index.ts";
@@ -25,6 +26,9 @@ import { host } from "./host.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { type KeyKeeper, sealedKeyKeeper } from "./key-keeper.ts";
 import { estRoutes } from "./listeners/est.ts";
+import { publicationRoutes } from "./listeners/publication.ts";
+import { openPublication, type Publication } from "./publication.ts";
+import { publicationUrlOf } from "./publication-urls.ts";
 import { serverCredential } from "./server-credential.ts";
 import { storeErrors, storeFailures } from "./store-failures.ts";
 import { trustOf } from "./trust.ts";
@@ -40,6 +44,10 @@ export interface SystemOptions {
   /** Ports of the tenants' listeners; 0 for any free one. */
   readonly port: number;
   readonly demoPort: number;
+  /** Port without TLS on which CRLs and OCSP are served; 0 for any free one. */
+  readonly publicationPort: number;
+  /** How the world reaches that port, as certificates say it; made of name and port unless given. */
+  readonly publicationUrl?: string | undefined;
   /** Names and addresses by which devices reach this service, besides the usual ones of this machine. */
   readonly names: readonly string[];
   readonly logLevel: string;
@@ -88,8 +96,29 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     for (const tenant of await heads.contradicted()) log.error({ tenant }, auditContradicted);
     const vault = openVault(data, systemRandomness, await holdsSealed(store));
     const keys = sealedKeyKeeper({ store, vault });
-    const parts = { store, vault, keys, clock: systemClock, randomness: systemRandomness };
     const tenants = new Map<string, OpenTenant>();
+    const published = await listenHttp({
+      host: options.host,
+      port: options.publicationPort,
+      routes: publicationRoutes({
+        clock: systemClock,
+        publicationOf: (tenant) => tenants.get(tenant)?.publication(),
+        onError(error) {
+          if (storeErrors.has(codeOf(error))) onStoreError(error);
+          else log.error({ err: error }, "an OCSP request could not be answered");
+        },
+      }),
+      onError: ({ code, address, cause }) => {
+        if (code === "handler-failed") log.error({ address, err: cause }, "a request for a CRL or for OCSP failed");
+        else log.debug({ address, code }, "a request for a CRL or for OCSP was refused");
+      },
+    });
+    opened.push(() => published.close());
+    const publicationUrl =
+      options.publicationUrl === undefined
+        ? urlOf("http", options.names[0] ?? options.host, published.port)
+        : publicationUrlOf(options.publicationUrl);
+    const parts = { store, vault, keys, clock: systemClock, randomness: systemRandomness, publicationUrl };
     for (const [tenant, port] of [
       ["default", options.port],
       ["demo", options.demoPort],
@@ -113,8 +142,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       listeners: [...tenants].map(([tenant, { listener }]) => ({
         tenant,
         protocol: "est",
-        url: urlOf(options.host, listener.port),
+        url: urlOf("https", options.host, listener.port),
       })),
+      publication: publicationUrl,
     });
     const api = await createApi(
       {
@@ -170,10 +200,12 @@ interface Parts {
   readonly log: Logger;
   readonly onStoreError: (error: unknown) => void;
   readonly heads: AuditHeads;
+  readonly publicationUrl: string;
 }
 
 interface OpenTenant {
   readonly listener: HttpListener;
+  readonly publication: () => Publication;
   /** The CA as it is now: a tenant that was forgotten gets another one. */
   readonly authority: () => Authority;
   /** Reads the CAs anew, and shows a certificate of the one that issues. */
@@ -199,9 +231,15 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
     ]),
   ];
   let authority: Authority;
+  let publication: Publication;
+  const onError = (error: unknown) => {
+    if (storeErrors.has(codeOf(error))) parts.onStoreError(error);
+    else log.error({ tenant, err: error }, "a CRL could not be made; it is tried again twice a second");
+  };
   const prepare = async () => {
     await store.commit([store.tenants.ensure({ tenant, created: clock.now() })]);
     authority = await openAuthority(tenant, parts);
+    publication = await openPublication(tenant, { ...parts, authority, onError });
     return serverCredential(tenant, names, authority, parts);
   };
   const credential = await prepare();
@@ -250,6 +288,7 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
   });
   return {
     listener,
+    publication: () => publication,
     authority: () => authority,
     async authorityChanged() {
       authority.refresh();
@@ -258,6 +297,7 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
     renewCredential,
     async forget() {
       heads.forget(tenant);
+      publication.stop();
       await store.commit([store.tenants.remove(tenant)]);
       show(await prepare());
       const at = clock.now();
@@ -265,7 +305,10 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
         store.audit.append({ tenant, at, actor: localActor, action: removal, subject: tenant, detail: {} }),
       ]);
     },
-    close: () => listener.close(),
+    close() {
+      publication.stop();
+      return listener.close();
+    },
   };
 }
 
@@ -288,9 +331,9 @@ async function holdsSealed(store: Store): Promise<boolean> {
   return false;
 }
 
-function urlOf(host: string, port: number): string {
+function urlOf(scheme: "http" | "https", host: string, port: number): string {
   const reached = host === "0.0.0.0" || host === "::" ? hostname() : host;
-  return `https://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
+  return `${scheme}://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
 }
 
 async function lastCommit(store: Store, tenants: readonly string[]): Promise<number | undefined> {

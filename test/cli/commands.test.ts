@@ -49,10 +49,11 @@ describe("the command line", { concurrency: 4 }, () => {
         data: "/srv/hatchery",
         database: "postgres://hatchery@db/hatchery",
         listeners: [{ tenant: "default", protocol: "est", url: "https://127.0.0.1:8443" }],
+        publication: "http://127.0.0.1:8480",
       },
     },
     output:
-      /^hatchery 1\.2\.3, running for 2 min \d s \(since .*\) on \/srv\/hatchery\ndatabase postgres:\/\/hatchery@db\/hatchery\n\ntenant +protocol +url\ndefault +est +https:\/\/127\.0\.0\.1:8443\n$/,
+      /^hatchery 1\.2\.3, running for 2 min \d s \(since .*\) on \/srv\/hatchery\ndatabase postgres:\/\/hatchery@db\/hatchery\nCRLs and OCSP at http:\/\/127\.0\.0\.1:8480\n\ntenant +protocol +url\ndefault +est +https:\/\/127\.0\.0\.1:8443\n$/,
   });
 
   command("ok/devices", ["devices", "--search", "sensor-"], {

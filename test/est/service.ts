@@ -23,6 +23,8 @@ export interface TestService {
   readonly data: string;
   /** Port of the EST listener of the tenant `default`. */
   readonly port: number;
+  /** Base URL of CRLs and OCSP. */
+  readonly publication: string;
   /** Root of the tenant's CA in DER. */
   readonly root: Uint8Array;
   /** A manufacturer whose anchor is registered as `acme`. */
@@ -44,7 +46,8 @@ export type Table = (typeof tables)[number];
 
 export async function startService(): Promise<TestService> {
   const data = await mkdtemp(join(tmpdir(), "hatchery-test-"));
-  const start = () => startSystem({ data, host: "127.0.0.1", port: 0, demoPort: 0, names: [], logLevel: "silent" });
+  const start = () =>
+    startSystem({ data, host: "127.0.0.1", port: 0, demoPort: 0, publicationPort: 0, names: [], logLevel: "silent" });
   let system = await start();
   const call: TestService["call"] = (method, path, body) => caller(system.socket)(method, path, body);
   const factory = await openFactory("Acme", systemClock, systemRandomness);
@@ -62,6 +65,9 @@ export async function startService(): Promise<TestService> {
     data,
     get port() {
       return portOf(system);
+    },
+    get publication() {
+      return system.status().publication;
     },
     root: (decodePem(root)[0] as { readonly bytes: Uint8Array }).bytes,
     factory,

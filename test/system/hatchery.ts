@@ -77,7 +77,7 @@ export function startUp(data: string, args: readonly string[] = [], options: Hat
   return { ...process, up };
 }
 
-export const anyPorts = ["--port", "0", "--demo-port", "0"] as const;
+export const anyPorts = ["--port", "0", "--demo-port", "0", "--publication-port", "0"] as const;
 
 /** Port of a tenant's listener. */
 export function portOf(up: Up, tenant: string): number {

@@ -78,7 +78,7 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
     const squatter = createServer().listen(0, "127.0.0.1");
     await once(squatter, "listening");
     const { port } = squatter.address() as AddressInfo;
-    const { code, stderr } = await hatchery(["up", "--demo", "--port", "0", "--demo-port", `${port}`, "--data", data]);
+    const { code, stderr } = await hatchery(["up", "--demo", ...anyPorts, "--demo-port", `${port}`, "--data", data]);
     squatter.close();
     assert.equal(code, 1);
     assert.match(stderr, /listens on port \d+ of 127\.0\.0\.1; stop it or choose another port/);
@@ -146,7 +146,7 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
   test("fail/a port that is in use", async () => {
     const taken = String(portOf(await restarted(), "default"));
     const elsewhere = join(parent, "elsewhere");
-    const { code, stderr } = await hatchery(["up", "--port", taken, "--demo-port", "0", "--data", elsewhere]);
+    const { code, stderr } = await hatchery(["up", ...anyPorts, "--port", taken, "--data", elsewhere]);
     assert.equal(code, 1);
     assert.match(stderr, new RegExp(`^error: [^\\n]*${taken}[^\\n]*\\n$`));
   });

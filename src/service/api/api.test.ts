@@ -34,7 +34,14 @@ async function house() {
       randomness: seededRandomness("api"),
       surveys: [],
       auditHeads: { noted: () => undefined },
-      status: () => ({ version: "1.2.3", started: 0, data: "/srv", database: "/srv/hatchery.db", listeners: [] }),
+      status: () => ({
+        version: "1.2.3",
+        started: 0,
+        data: "/srv",
+        database: "/srv/hatchery.db",
+        listeners: [],
+        publication: "http://a",
+      }),
       requireTenant(asked) {
         if (asked !== tenant) throw new ServiceError("not-found", `there is no tenant ${asked}`);
       },

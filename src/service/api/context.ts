@@ -32,6 +32,8 @@ export interface ServiceStatus {
   /** Path of the file, or URL without its password. */
   readonly database: string;
   readonly listeners: readonly { readonly tenant: string; readonly protocol: string; readonly url: string }[];
+  /** Base URL of CRLs and OCSP. */
+  readonly publication: string;
 }
 
 /** Who acts through the Unix socket: whoever can open it is the administrator. */

@@ -33,6 +33,7 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
             data: z.string(),
             database: z.string(),
             listeners: z.array(z.object({ tenant: z.string(), protocol: z.string(), url: z.string() })),
+            publication: z.string(),
           }),
         },
       },
