@@ -1,7 +1,10 @@
 import { after, before } from "node:test";
+import { migrationsConformance } from "../../src/store/conformance/migrations.test-suite.ts";
 import { storeConformance } from "../../src/store/conformance.test-suite.ts";
-import { openPostgresStore } from "../../src/store/postgres.ts";
-import { parsePostgresUrl } from "../../src/store/postgres-url.ts";
+import { openPostgresStore, postgresEngine } from "../../src/store/postgres.ts";
+import { postgresDatabase } from "../../src/store/postgres-connection.ts";
+import { type PostgresSettings, parsePostgresUrl } from "../../src/store/postgres-url.ts";
+import { prepareCommits } from "../../src/store/postgres-writer.ts";
 import { type PostgresServer, startPostgres } from "./server.ts";
 
 /** The store's conformance suite on a real server. */
@@ -16,8 +19,15 @@ before(async () => {
 });
 after(() => server.remove());
 
-storeConformance(async () => {
+async function newDatabase(options = ""): Promise<PostgresSettings> {
   databases += 1;
-  const name = await server.create(`conformance_${databases}`, "template template");
-  return openPostgresStore(parsePostgresUrl(server.url(name)));
+  return parsePostgresUrl(server.url(await server.create(`conformance_${databases}`, options)));
+}
+
+storeConformance(async () => openPostgresStore(await newDatabase("template template")));
+
+migrationsConformance(async () => {
+  const database = postgresDatabase(await newDatabase());
+  await prepareCommits(database);
+  return postgresEngine(database);
 });
