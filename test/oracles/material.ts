@@ -34,10 +34,13 @@ export interface NameValue {
   readonly text: string;
 }
 
-/** A Name in DER of one to six attributes in all types of string, each of which can hold its text. */
-export function randomName(random: Random): { readonly raw: Uint8Array; readonly values: readonly NameValue[] } {
+/** A Name in DER of one to six attributes in strings of these types, each of which can hold its text. */
+export function randomName(
+  random: Random,
+  types: StringTypes = allStrings,
+): { readonly raw: Uint8Array; readonly values: readonly NameValue[] } {
   const values = Array.from({ length: 1 + random.below(6) }, () => {
-    const [tag, texts] = random.pick(stringTypes);
+    const [tag, texts] = random.pick(types);
     return { type: random.pick(attributes), tag, text: random.pick(texts) };
   });
   const rdn = ({ type, tag, text }: NameValue) =>
@@ -75,7 +78,7 @@ export function randomExtensions(random: Random, publicKey: Uint8Array): readonl
         { kind: "iPAddress", address: random.bytes(random.pick([4, 16])) },
         { kind: "rfc822Name", text: "a@device.example" },
         { kind: "uniformResourceIdentifier", text: "urn:device:1" },
-        { kind: "directoryName", name: parseName(randomName(random).raw) },
+        { kind: "directoryName", name: parseName(randomName(random, directoryStrings).raw) },
         { kind: "registeredID", identifier: "1.3.6.1.4.1.99999.2" },
       ],
       random.chance(2),
@@ -88,8 +91,8 @@ export function randomExtensions(random: Random, publicKey: Uint8Array): readonl
 }
 
 /** A certificate of `key` for itself, whose other fields are chosen by `random`, and what they are. */
-export async function randomCertificate(random: Random, key: Key) {
-  const [issuer, subject] = [randomName(random), randomName(random)];
+export async function randomCertificate(random: Random, key: Key, types: StringTypes = allStrings) {
+  const [issuer, subject] = [randomName(random, types), randomName(random, types)];
   const dates = randomDates(random);
   const serialNumber = randomSerialNumber(random);
   const extensions = randomExtensions(random, key.signer.publicKey);
@@ -155,6 +158,7 @@ export const endless = 253_402_300_799_000;
 
 /** A type of string, and texts that it can hold. */
 type StringType = readonly [tag: number, texts: readonly [string, ...string[]]];
+export type StringTypes = readonly [StringType, ...StringType[]];
 
 const attributes = [
   attributeTypes.commonName,
@@ -167,13 +171,17 @@ const attributes = [
   attributeTypes.domainComponent,
 ] as const;
 
-const stringTypes: readonly [StringType, ...StringType[]] = [
+/** What stands in names. */
+export const directoryStrings: StringTypes = [
   [tags.utf8String, ["a", "Größe & Söhne", "日本", "😀", 'a,b+c="d"\\', " padded ", "#1"]],
   [tags.printableString, ["A1 (b) - c/d: e?", "sn-1"]],
   [tags.ia5String, ["a@b.example", "a_b*"]],
   [tags.numericString, ["0 1 2"]],
-  [tags.visibleString, ["{visible}"]],
   [tags.teletexString, ["Köln"]],
   [tags.bmpString, ["A€", "日本"]],
   [tags.universalString, ["😀", "A"]],
 ];
+
+/** Which OpenSSL does not read in a name: it is none of the strings that RFC 5280 A.1 has for names. */
+const visibleString: StringType = [tags.visibleString, ["{visible}"]];
+const allStrings: StringTypes = [visibleString, ...directoryStrings];
