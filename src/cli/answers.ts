@@ -65,3 +65,14 @@ export interface Page<Item> {
   readonly items: readonly Item[];
   readonly next?: string;
 }
+
+export interface Vault {
+  readonly source: string;
+  readonly keys: readonly {
+    readonly id: string;
+    readonly state: string;
+    readonly created: number;
+    readonly sealed: number;
+  }[];
+  readonly problem?: string;
+}

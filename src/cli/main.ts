@@ -18,6 +18,7 @@ import { addRuns } from "./runs.ts";
 import { addStatus } from "./status.ts";
 import { addTrust } from "./trust.ts";
 import { addUp } from "./up.ts";
+import { addVault } from "./vault.ts";
 
 /**
  * Runs the command that `argv` (without Node and script) names and resolves with its exit code: 0 done, 1 what was asked
@@ -65,6 +66,7 @@ function program(): Command {
   addRules(root);
   addTrust(root);
   addCa(root);
+  addVault(root);
   addEstUsers(root);
   addRuns(root);
   addAudit(root);

@@ -2,11 +2,13 @@ import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { messageOf } from "../core/errors.ts";
 import type { System } from "../service/system.ts";
+import type { VaultSettings } from "../service/vault/sources.ts";
 import { tenantApi } from "./api.ts";
 import { duration } from "./format.ts";
 import { example, type Invocation, invocationOf, port } from "./options.ts";
 import { notice, print, printJson } from "./output.ts";
 import { runChart } from "./runs.ts";
+import { environmentKey, passphraseFrom } from "./vault-secrets.ts";
 
 /** `hatchery up`: the whole service in this process, until a signal ends it or it can keep nothing any more. */
 export function addUp(program: Command): void {
@@ -27,6 +29,17 @@ export function addUp(program: Command): void {
     .option("--name <name...>", "names and addresses by which devices reach this machine, for its certificate", [])
     .option("--demo", "onboard an emulated device, unless something was onboarded before")
     .option("--no-demo", "do not")
+    .addOption(
+      new Option("--vault <source>", "where the key comes from that seals secrets: a file on a first start").choices([
+        "file",
+        "passphrase",
+        "env",
+      ]),
+    )
+    .option(
+      "--vault-passphrase-file <file>",
+      "file whose first line is the vault's passphrase, instead of asking for it",
+    )
     .addOption(new Option("--log-level <level>", "how much to log").choices(logLevels).default("warn"))
     .addHelpText(
       "after",
@@ -50,6 +63,8 @@ interface UpOptions {
   readonly name: readonly string[];
   readonly demo?: boolean;
   readonly logLevel: string;
+  readonly vault?: "file" | "passphrase" | "env";
+  readonly vaultPassphraseFile?: string;
 }
 
 async function up(options: UpOptions, invocation: Invocation): Promise<void> {
@@ -66,6 +81,7 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
     publicationUrl,
     names: name,
     logLevel,
+    vault: vaultSettings(options),
   });
   try {
     const shown =
@@ -76,6 +92,18 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
   } finally {
     await system.close();
   }
+}
+
+function vaultSettings({ vault, vaultPassphraseFile }: UpOptions): VaultSettings {
+  const key = environmentKey();
+  const passphrase = passphraseFrom(vaultPassphraseFile);
+  return {
+    ...(vault === undefined ? {} : { source: vault }),
+    secrets: {
+      ...(key === undefined ? {} : { environmentKey: key }),
+      ...(passphrase === undefined ? {} : { passphrase }),
+    },
+  };
 }
 
 interface DemoShown {

@@ -7,6 +7,7 @@ export type CryptoErrorCode =
   | "unsupported-algorithm" // a signature algorithm that is unknown, or too weak to be believed
   | "malformed-password-hash"
   | "salt-length"
+  | "argon2-cost"
   | "seal-broken";
 
 /** The only error that the functions of this room throw on purpose. It never tells anything about a secret. */

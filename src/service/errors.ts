@@ -9,7 +9,16 @@ export type ServiceErrorCode =
   | "conflict"
   | "key-file-missing"
   | "key-file-open-to-others"
-  | "key-file-broken";
+  | "key-file-broken"
+  | "key-file-changed"
+  | "vault-source-differs"
+  | "passphrase-missing"
+  | "passphrase-wrong"
+  | "passphrase-weak"
+  | "vault-key-missing"
+  | "vault-key-malformed"
+  | "vault-key-wrong"
+  | "rekey-under-way";
 
 /** A sentence for the operator, with a code for programs; the API turns it into a status by one table. */
 export class ServiceError extends HatcheryError<ServiceErrorCode> {

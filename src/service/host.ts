@@ -10,7 +10,7 @@ import type { Output, Ports, Responder, RunState, Step } from "../protocols/port
 import type { StoredSession } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { ServiceError } from "./errors.ts";
-import type { Vault } from "./vault.ts";
+import { sessionPurpose, type Vault } from "./vault.ts";
 
 /** The rest of the house as one tenant's protocols see it, the ledger apart. */
 export type TenantPorts = Omit<Ports, "run">;
@@ -128,7 +128,7 @@ function saltOf(peer: Peer, randomness: Randomness): Uint8Array {
 }
 
 function openEnvelope<Session>({ vault, tenant, protocol }: Surroundings, stored: StoredSession): Envelope<Session> {
-  return JSON.parse(textOf(vault.open(purposeOf(tenant, protocol, stored.key), stored.data))) as Envelope<Session>;
+  return JSON.parse(textOf(vault.open(sessionPurpose(tenant, protocol, stored.key), stored.data))) as Envelope<Session>;
 }
 
 function sessionWrites<Session>(
@@ -151,7 +151,7 @@ function sessionWrites<Session>(
         }
       : {}),
   };
-  const data = vault.seal(purposeOf(tenant, protocol, key), utf8(JSON.stringify(envelope)));
+  const data = vault.seal(sessionPurpose(tenant, protocol, key), utf8(JSON.stringify(envelope)));
   const next = { data, expires: step.next.expires };
   return [
     stored === undefined
@@ -204,11 +204,6 @@ function runWrites(
 function replyOf<Reply>(outputs: readonly Output<Reply>[]): Reply {
   for (const output of outputs) if (output.kind === "send") return output.reply;
   throw new ServiceError("invalid", "a request-response protocol has to answer each message");
-}
-
-/** A sealed session opens only as the session that it is. */
-function purposeOf(tenant: string, protocol: string, key: string): string {
-  return `session/${tenant}/${protocol}/${key}`;
 }
 
 const mostAttempts = 3;

@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { utf8 } from "../core/bytes.ts";
-import { seededRandomness } from "../core/randomness.ts";
 import { generateKey, publicKeyOf, verifySignature } from "../crypto/keys.ts";
 import type { Signer } from "../crypto/signer.ts";
-import { openSqliteStore } from "../store/sqlite.ts";
 import { type KeyKeeper, sealedKeyKeeper } from "./key-keeper.ts";
-import { openVault } from "./vault.ts";
+import { vaultBench } from "./vault/fixtures.test-support.ts";
 
 for (const kind of ["P-256", "P-384", "Ed25519", "RSA-2048"] as const) {
   test(`ok/key keeper: a generated ${kind} key signs, also after it was read back`, async () => {
@@ -48,9 +43,8 @@ test("fail/key keeper: a name that is taken, and a key that was moved to another
 });
 
 async function bench() {
-  const store = await openSqliteStore(":memory:");
-  const vault = openVault(mkdtempSync(join(tmpdir(), "hatchery-keeper-")), seededRandomness("keeper"));
-  for (const tenant of ["default", "demo"]) await store.commit([store.tenants.ensure({ tenant, created: 0 })]);
+  const { store, open } = await vaultBench();
+  const vault = await open();
   const keeper: KeyKeeper = sealedKeyKeeper({ store, vault });
   return {
     keeper,

@@ -10,7 +10,7 @@ import {
 import type { Signer } from "../crypto/signer.ts";
 import type { Store } from "../store/store.ts";
 import { ServiceError } from "./errors.ts";
-import type { Vault } from "./vault.ts";
+import { keyPurpose, type Vault } from "./vault.ts";
 
 /**
  * Where the private keys of CAs live: in the store, sealed by the vault, or in a hardware module. It is asked for
@@ -38,7 +38,11 @@ export function sealedKeyKeeper({ store, vault }: { readonly store: Store; reado
   const keep = async (tenant: string, name: string, key: PrivateKey): Promise<KeptKey> => {
     const signer = signerOf(key);
     const sealed = vault.seal(keyPurpose(tenant, name), privateKeyToDer(key));
-    return { key: name, signer, writes: [store.authorities.addKey({ tenant, name, sealed })] };
+    return {
+      key: name,
+      signer,
+      writes: [store.authorities.addKey({ tenant, name, sealed }), store.vaultKeys.requireKeyOf(sealed)],
+    };
   };
   return {
     generate: (tenant, name, kind) => keep(tenant, name, generateKey(kind)),
@@ -54,9 +58,4 @@ export function sealedKeyKeeper({ store, vault }: { readonly store: Store; reado
       return signerOf(privateKeyFromDer(vault.open(keyPurpose(tenant, key), stored.sealed)));
     },
   };
-}
-
-/** What the seal of a stored key is bound to. */
-export function keyPurpose(tenant: string, name: string): string {
-  return `key/${tenant}/${name}`;
 }

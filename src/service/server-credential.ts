@@ -11,8 +11,7 @@ import type { Store } from "../store/store.ts";
 import { addressOctets } from "../transport/address.ts";
 import type { ServerCredential } from "../transport/http/device-tls.ts";
 import type { Authority } from "./authority.ts";
-import { keyPurpose } from "./key-keeper.ts";
-import type { Vault } from "./vault.ts";
+import { keyPurpose, type Vault } from "./vault.ts";
 
 /**
  * The certificate and key with which the tenant's listener shows itself, kept sealed so that a restart does not change

@@ -8,7 +8,6 @@ import { codeOf } from "../core/errors.ts";
 import { type Randomness, systemRandomness } from "../core/randomness.ts";
 import { estServer, estSurvey } from "../protocols/est/index.ts";
 import { lockDirectory } from "../store/lock.ts";
-import { each } from "../store/paging.ts";
 import type { Store } from "../store/store.ts";
 import type { ServerCredential } from "../transport/http/device-tls.ts";
 import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
@@ -32,7 +31,10 @@ import { publicationUrlOf } from "./publication-urls.ts";
 import { serverCredential } from "./server-credential.ts";
 import { storeErrors, storeFailures } from "./store-failures.ts";
 import { trustOf } from "./trust.ts";
-import { openVault, type Vault } from "./vault.ts";
+import { openVault } from "./vault/open-vault.ts";
+import { startRekeying } from "./vault/rekey.ts";
+import type { VaultSettings } from "./vault/sources.ts";
+import type { Vault } from "./vault.ts";
 
 export interface SystemOptions {
   /** Directory of everything that is kept, or, with another database, of what is kept beside it. */
@@ -51,6 +53,8 @@ export interface SystemOptions {
   /** Names and addresses by which devices reach this service, besides the usual ones of this machine. */
   readonly names: readonly string[];
   readonly logLevel: string;
+  /** Where the vault's key comes from; as the data directory says, a file on a first start, unless given. */
+  readonly vault?: VaultSettings;
 }
 
 /** The whole service in one process. */
@@ -94,7 +98,13 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     opened.push(() => store.close());
     const heads = auditHeads(join(data, "audit-heads.json"), store);
     for (const tenant of await heads.contradicted()) log.error({ tenant }, auditContradicted);
-    const vault = openVault(data, systemRandomness, await holdsSealed(store));
+    const vault = await openVault({
+      directory: data,
+      store,
+      clock: systemClock,
+      randomness: systemRandomness,
+      ...(options.vault ?? { secrets: {} }),
+    });
     const keys = sealedKeyKeeper({ store, vault });
     const tenants = new Map<string, OpenTenant>();
     const published = await listenHttp({
@@ -133,6 +143,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       const names = [...tenants.keys()].join(", ");
       throw new ServiceError("not-found", `there is no tenant ${tenant}; there are: ${names}`);
     };
+    const rekeying = startRekeying({
+      ...parts,
+      onError(error) {
+        if (storeErrors.has(codeOf(error))) onStoreError(error);
+        else log.error({ err: error }, "the vault's old key is still needed");
+      },
+    });
+    opened.push(() => rekeying.stop());
     const started = parts.clock.now();
     const status = (): ServiceStatus => ({
       version,
@@ -151,6 +169,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         ...parts,
         surveys: [estSurvey],
         auditHeads: heads,
+        rekeying,
         status,
         requireTenant: requireOpen,
         authority: (tenant) => requireOpen(tenant).authority(),
@@ -320,15 +339,6 @@ async function demoIsDue(store: Store, tenants: readonly string[]): Promise<bool
     if (items.length > 0 || beginning.items.some(({ action }) => action === removal)) return false;
   }
   return true;
-}
-
-/** Whether something was sealed already: each tenant's first sealed values are the keys of its authority. */
-async function holdsSealed(store: Store): Promise<boolean> {
-  for await (const { tenant } of each((page) => store.tenants.list(page))) {
-    const { items } = await store.authorities.list(tenant, { limit: 1 });
-    if (items.length > 0) return true;
-  }
-  return false;
 }
 
 function urlOf(scheme: "http" | "https", host: string, port: number): string {

@@ -1,53 +1,68 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { createSecretKey } from "node:crypto";
 import { test } from "node:test";
 import { textOf, utf8 } from "../core/bytes.ts";
 import { seededRandomness } from "../core/randomness.ts";
-import { openVault } from "./vault.ts";
+import { seal } from "../crypto/seal.ts";
+import { firstKeyId, keyIdOf } from "../store/vault-keys.ts";
+import { type KeyRing, vaultOver } from "./vault.ts";
 
-const directory = () => mkdtempSync(join(tmpdir(), "hatchery-vault-"));
+const secretKey = (octet: number) => createSecretKey(new Uint8Array(32).fill(octet));
+const randomness = seededRandomness("vault");
+const [first, second] = ["00000000000000a1", "00000000000000a2"];
 
-test("ok/vault: made with mode 0600, opened again, opens what it sealed", () => {
-  const path = directory();
-  const sealed = openVault(path, seededRandomness("a")).seal("key/default/root", utf8("secret"));
-  assert.equal(statSync(join(path, "vault.key")).mode & 0o777, 0o600);
+test("ok/vault: opens what it sealed, and the seal says which key did it", () => {
+  const vault = vaultOver(ringOf(first), randomness);
+  const sealed = vault.seal("key/default/root", utf8("secret"));
   assert.equal(Buffer.from(sealed).includes("secret"), false);
-  assert.equal(textOf(openVault(path, seededRandomness("b")).open("key/default/root", sealed)), "secret");
+  assert.equal(keyIdOf(sealed), first);
+  assert.equal(textOf(vault.open("key/default/root", sealed)), "secret");
 });
 
-test("fail/vault: a blob that was moved, changed, or sealed by another vault", () => {
-  const vault = openVault(directory(), seededRandomness("a"));
+test("ok/vault: seals with the current key, and opens with every key of its ring", () => {
+  const ring = ringOf(first);
+  const vault = vaultOver(ring, randomness);
+  const old = vault.seal("key/default/root", utf8("old"));
+  ring.keys.set(second, secretKey(2));
+  ring.current = second;
+  assert.equal(keyIdOf(vault.seal("key/default/root", utf8("new"))), second);
+  assert.equal(textOf(vault.open("key/default/root", old)), "old");
+  ring.keys.delete(first);
+  assert.throws(() => vault.open("key/default/root", old), { code: "seal-broken" });
+});
+
+test("ok/vault: a seal from before keys had ids", () => {
+  const sealed = seal(secretKey(9), utf8("secret"), utf8("key/default/root"), randomness);
+  const ring = ringOf(first);
+  ring.keys.set(firstKeyId, secretKey(9));
+  assert.equal(textOf(vaultOver(ring, randomness).open("key/default/root", sealed)), "secret");
+});
+
+test("fail/vault: a blob that was moved, changed, cut, or sealed by another vault", () => {
+  const vault = vaultOver(ringOf(first), randomness);
   const sealed = vault.seal("key/default/root", utf8("secret"));
-  const changed = Uint8Array.from(sealed);
-  changed[20] = (changed[20] as number) ^ 1;
+  const stranger = vaultOver({ current: first, keys: new Map([[first, secretKey(7)]]) }, randomness);
   for (const attempt of [
     () => vault.open("key/demo/root", sealed),
-    () => vault.open("key/default/root", changed),
-    () => openVault(directory(), seededRandomness("b")).open("key/default/root", sealed),
-  ]) {
-    assert.throws(attempt, { code: "seal-broken", message: /vault\.key .* restore the whole data directory/ });
-  }
+    () => vault.open("key/default/root", stranger.seal("key/default/root", utf8("secret"))),
+    ...Array.from(sealed, (octet, index) => () => {
+      const changed = Uint8Array.from(sealed);
+      changed[index] = octet ^ 1;
+      return vault.open("key/default/root", changed);
+    }),
+    ...Array.from(sealed, (_, length) => () => vault.open("key/default/root", sealed.subarray(0, length))),
+  ])
+    assert.throws(attempt, { code: "seal-broken", message: /restore the whole data directory/ });
 });
 
-test("fail/vault: a key file that is gone while something is sealed is not made anew", () => {
-  const path = directory();
-  assert.throws(() => openVault(path, seededRandomness("a"), true), { code: "key-file-missing" });
-  assert.deepEqual(readdirSync(path), []);
-  openVault(path, seededRandomness("a"));
-  assert.deepEqual(readdirSync(path), ["vault.key"]);
-  openVault(path, seededRandomness("b"), true);
+test("fail/vault: the error does not tell a session's key, which may be a token", () => {
+  const vault = vaultOver(ringOf(first), randomness);
+  assert.throws(
+    () => vault.open("session/default/est/t0ken", Uint8Array.of(2)),
+    (error: Error) => /stored session\/default\/est:/.test(error.message) && !error.message.includes("t0ken"),
+  );
 });
 
-test("fail/vault: a key file that others can read, and one that is damaged", () => {
-  const path = directory();
-  openVault(path, seededRandomness("a"));
-  const file = join(path, "vault.key");
-  const key = readFileSync(file);
-  chmodSync(file, 0o640);
-  assert.throws(() => openVault(path, seededRandomness("a")), { code: "key-file-open-to-others" });
-  chmodSync(file, 0o600);
-  writeFileSync(file, key.subarray(1));
-  assert.throws(() => openVault(path, seededRandomness("a")), { code: "key-file-broken" });
-});
+function ringOf(id: string): KeyRing {
+  return { current: id, keys: new Map([[id, secretKey(1)]]) };
+}

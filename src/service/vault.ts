@@ -1,12 +1,10 @@
-import { createSecretKey, type KeyObject } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { utf8 } from "../core/bytes.ts";
 import { codeOf } from "../core/errors.ts";
 import type { Randomness } from "../core/randomness.ts";
 import { CryptoError } from "../crypto/errors.ts";
 import { open, seal } from "../crypto/seal.ts";
-import { ServiceError } from "./errors.ts";
+import { firstKeyId, keyIdOf, sealPrefix } from "../store/vault-keys.ts";
+import type { SecretKey } from "./vault/key-file.ts";
 
 /** Seals what must be secret at rest. `purpose` is bound into the seal: a blob opens only where it belongs. */
 export interface Vault {
@@ -15,79 +13,49 @@ export interface Vault {
   open(purpose: string, sealed: Uint8Array): Uint8Array;
 }
 
-/**
- * The vault whose AES-256 key is in `vault.key` of the data directory. A key that is not there is made, mode 0600, unless
- * `sealedBefore` says that values exist which it would have to open. Throws `key-file-missing`, `key-file-open-to-others`
- * and `key-file-broken`. Does not check that the key is the one of those values.
- */
-export function openVault(directory: string, randomness: Randomness, sealedBefore = false): Vault {
-  const path = join(directory, "vault.key");
-  const key = readKey(path) ?? (sealedBefore ? missing(path) : createKey(path, randomness));
+/** The data keys in memory: one seals, and all of them open. */
+export interface KeyRing {
+  current: string;
+  readonly keys: Map<string, SecretKey>;
+}
+
+/** The vault over the data keys of `ring`, whose ids stand in the seals; it follows every change of the ring. */
+export function vaultOver(ring: KeyRing, randomness: Randomness): Vault {
   return {
-    seal: (purpose, plaintext) => seal(key, plaintext, utf8(purpose), randomness),
+    seal(purpose, plaintext) {
+      const key = ring.keys.get(ring.current);
+      if (key === undefined) throw broken(purpose);
+      return Buffer.concat([sealPrefix(ring.current), seal(key, plaintext, utf8(purpose), randomness)]);
+    },
     open(purpose, sealed) {
+      const id = keyIdOf(sealed);
+      const key = id === undefined ? undefined : ring.keys.get(id);
+      if (id === undefined || key === undefined) throw broken(purpose);
+      // A seal from before keys had ids begins with its own version.
+      const inner = id === firstKeyId ? sealed : sealed.subarray(sealPrefix(id).length);
       try {
-        return open(key, sealed, utf8(purpose));
+        return open(key, inner, utf8(purpose));
       } catch (cause) {
         if (codeOf(cause) !== "seal-broken") throw cause;
-        throw new CryptoError(
-          "seal-broken",
-          `the key file ${path} does not open the stored ${purpose}: one of them was changed; restore the whole data directory from one backup`,
-          { cause },
-        );
+        throw broken(purpose, cause);
       }
     },
   };
 }
 
-function missing(path: string): never {
-  throw new ServiceError(
-    "key-file-missing",
-    `the key file ${path} is gone; restore it from a backup, without it the stored keys cannot be opened`,
-  );
+/** What the seal of a stored key is bound to. */
+export function keyPurpose(tenant: string, name: string): string {
+  return `key/${tenant}/${name}`;
 }
 
-function readKey(path: string): KeyObject | undefined {
-  let bytes: Buffer;
-  try {
-    const mode = statSync(path).mode & 0o077;
-    if (mode !== 0) {
-      throw new ServiceError(
-        "key-file-open-to-others",
-        `the key file ${path} can be read by other users; run: chmod 600 ${path}`,
-      );
-    }
-    bytes = readFileSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-  if (bytes.length !== keyLength) {
-    throw new ServiceError(
-      "key-file-broken",
-      `the key file ${path} does not hold ${keyLength} bytes; restore it from a backup, without it the stored keys cannot be opened`,
-    );
-  }
-  return createSecretKey(bytes);
+/** A sealed session opens only as the session that it is. */
+export function sessionPurpose(tenant: string, protocol: string, key: string): string {
+  return `session/${tenant}/${protocol}/${key}`;
 }
 
-/**
- * The file appears whole or not at all, and lasts once this returns: neither a crash nor a power cut may leave half a key,
- * a second copy, or sealed values without their key. The directory belongs to this process alone.
- */
-function createKey(path: string, randomness: Randomness): KeyObject {
-  const bytes = randomness.bytes(keyLength);
-  const draft = `${path}.new`;
-  rmSync(draft, { force: true });
-  const file = openSync(draft, "wx", 0o600);
-  writeSync(file, bytes);
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(draft, path);
-  const directory = openSync(dirname(path), "r");
-  fsyncSync(directory);
-  closeSync(directory);
-  return createSecretKey(bytes);
+function broken(purpose: string, cause?: unknown): CryptoError {
+  // The rest of a session's purpose is its key, which may be a token.
+  const shown = purpose.split("/", 3).join("/");
+  const sentence = `the vault does not open the stored ${shown}: one of them was changed; restore the whole data directory from one backup`;
+  return new CryptoError("seal-broken", sentence, cause === undefined ? {} : { cause });
 }
-
-const keyLength = 32;

@@ -7,12 +7,14 @@ import { isolationConformance } from "./conformance/isolation.test-suite.ts";
 import { ledgerConformance } from "./conformance/ledger.test-suite.ts";
 import { policyConformance } from "./conformance/policy.test-suite.ts";
 import { sessionsConformance } from "./conformance/sessions.test-suite.ts";
+import { vaultKeysConformance } from "./conformance/vault-keys.test-suite.ts";
 
 /** What every engine's store must do. `open` opens an empty store each time. */
 export function storeConformance(open: Open): void {
   inventoryConformance(open);
   policyConformance(open);
   authoritiesConformance(open);
+  vaultKeysConformance(open);
   sessionsConformance(open);
   ledgerConformance(open);
   auditConformance(open);

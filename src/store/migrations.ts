@@ -5,6 +5,7 @@ import { auditChain } from "./migrations/audit-chain.ts";
 import { certificateAuthorities } from "./migrations/certificate-authorities.ts";
 import { revocationChanges } from "./migrations/revocation-changes.ts";
 import { optional, table } from "./migrations/table.ts";
+import { vaultKeys } from "./migrations/vault-keys.ts";
 
 /** The history of the schema, oldest first. */
 export const migrations: readonly Migration[] = [
@@ -12,6 +13,7 @@ export const migrations: readonly Migration[] = [
   { number: 2, name: "audit chain", statements: auditChain },
   { number: 3, name: "certificate authorities", statements: certificateAuthorities },
   { number: 4, name: "revocation changes", statements: revocationChanges },
+  { number: 5, name: "vault keys", statements: vaultKeys },
 ];
 
 function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {

@@ -190,6 +190,18 @@ export interface StoredProfile {
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
+/** A data key of the vault, which belongs to the whole service. */
+export interface VaultKey {
+  /** Lower-case hex of eight octets; stands in every seal of this key. */
+  readonly id: string;
+  /** `current` seals and opens; `retiring` still opens what was not sealed anew yet. */
+  readonly state: "current" | "retiring";
+  /** Fingerprint of the key file under whose key it is wrapped. */
+  readonly keyFile: string;
+  readonly wrapped: Uint8Array;
+  readonly created: number;
+}
+
 /** A protocol session: plain data, sealed by the vault before it gets here, saved by compare-and-set. */
 export interface StoredSession {
   readonly tenant: string;

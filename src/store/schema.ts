@@ -1,5 +1,5 @@
 import type { RevocationReason } from "../pki/crl-reasons.ts";
-import type { Approval, Authority, IdentityKind, Lifecycle, Rule, RunOutcome } from "./records.ts";
+import type { Approval, Authority, IdentityKind, Lifecycle, Rule, RunOutcome, VaultKey } from "./records.ts";
 
 /** The tables as the queries see them: one interface for each, columns in the order of `migrations.ts`. */
 export interface Schema {
@@ -12,6 +12,7 @@ export interface Schema {
   readonly approvals: ApprovalRow;
   readonly est_users: EstUserRow;
   readonly sealed_keys: SealedKeyRow;
+  readonly vault_keys: VaultKeyRow;
   readonly authorities: AuthorityRow;
   readonly certificates: CertificateRow;
   readonly crls: CrlRow;
@@ -97,6 +98,14 @@ export interface SealedKeyRow {
   readonly tenant: string;
   readonly name: string;
   readonly sealed: Uint8Array;
+}
+
+export interface VaultKeyRow {
+  readonly id: string;
+  readonly state: VaultKey["state"];
+  readonly key_file: string;
+  readonly wrapped: Uint8Array;
+  readonly created: number;
 }
 
 export interface AuthorityRow {

@@ -16,6 +16,7 @@ import { openSqliteStore, sqliteEngine } from "./sqlite.ts";
 import { openSqliteConnection } from "./sqlite-connection.ts";
 import type { Query } from "./statement.ts";
 import { type Store, storeOver } from "./store.ts";
+import { firstKeyId } from "./vault-keys.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "hatchery-store-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -107,6 +108,11 @@ test("ok/statements: none scans a table", async () => {
     ...cleanUps(store, "a"),
     store.tenants.remove("a"),
   ]);
+  for (const id of [firstKeyId, "00000000000000a1"]) {
+    await store.vaultKeys.count(id);
+    await store.vaultKeys.sealedWith(id, 10);
+    await rejectsWith("guard-lost", store.commit([store.vaultKeys.remove(id)]));
+  }
   // Tables by their name or by an alias; a subquery in FROM may be read whole, as its rows were searched for.
   const named = { sql: "SELECT name FROM sqlite_master WHERE type = 'table'", parameters: [] };
   const tables = connection.all<{ name: string }>(named).map(({ name }) => name);

@@ -11,6 +11,7 @@ import { type Runs, runsIn } from "./runs.ts";
 import { type Sessions, sessionsIn } from "./sessions.ts";
 import { statementsOf } from "./statement.ts";
 import { type Tenants, tenantsIn } from "./tenants.ts";
+import { type VaultKeys, vaultKeysIn } from "./vault-keys.ts";
 
 /**
  * Everything that outlives an association. Reads answer from what is committed; changes are returned as `Write`s and
@@ -23,6 +24,7 @@ export interface Store {
   readonly approvals: Approvals;
   readonly estUsers: EstUsers;
   readonly authorities: Authorities;
+  readonly vaultKeys: VaultKeys;
   readonly profiles: Profiles;
   readonly sessions: Sessions;
   readonly runs: Runs;
@@ -50,6 +52,7 @@ export function storeOver(engine: Engine): Store {
     approvals: approvalsIn(engine),
     estUsers: estUsersIn(engine),
     authorities: authoritiesIn(engine),
+    vaultKeys: vaultKeysIn(engine),
     profiles: profilesIn(engine),
     sessions: sessionsIn(engine),
     runs: runsIn(engine),

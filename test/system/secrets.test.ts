@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, test } from "node:test";
 import { textOf, utf8 } from "../../src/core/bytes.ts";
 import { systemClock } from "../../src/core/clock.ts";
@@ -17,7 +16,9 @@ import type { Run } from "../../src/knowledge/run.ts";
 import { openFactory } from "../../src/lab/factory.ts";
 import { type EnrolledCredential, type EstDeviceSettings, enroll } from "../../src/protocols/est/index.ts";
 import type { ClientIdentity, DeviceKey } from "../../src/protocols/ports.ts";
-import { openVault } from "../../src/service/vault.ts";
+import { openVault } from "../../src/service/vault/open-vault.ts";
+import type { VaultSecrets } from "../../src/service/vault/sources.ts";
+import { openSqliteStore } from "../../src/store/sqlite.ts";
 import { requestUnix } from "../../src/transport/http/unix.ts";
 import { portOf, startUp, type Up } from "./hatchery.ts";
 import { type Form, formOf } from "./secret-search.ts";
@@ -73,6 +74,7 @@ describe("system: no secret leaves its place", { timeout: 120_000 }, () => {
     for (const name of ["vault key", "key default/root", "key default/issuing", "key default/server", "key demo/root"])
       assert.ok(names.includes(name), `${name} among ${names.join(", ")}`);
     assert.equal(names.filter((name) => name.startsWith("device key")).length, 6);
+    assert.equal(new Set(names.filter((name) => name.startsWith("data key"))).size, 2, "before and after the re-key");
   });
 });
 
@@ -91,6 +93,8 @@ async function everyRun(parent: string): Promise<Seen> {
   const data = join(parent, "data");
   const password = "correct-horse-battery-staple";
   const guess = "wrong-horse-battery-staple";
+  const passphrase = "six-random-words-of-the-vault";
+  const environmentKey = Buffer.from(systemRandomness.bytes(32)).toString("base64");
   const answers: string[] = [];
   const keys: DeviceKey[] = [];
   const files: Buffer[] = [];
@@ -136,6 +140,19 @@ async function everyRun(parent: string): Promise<Seen> {
       `GET / HTTP/1.1\r\nAuthorization: Basic ${password}\r\n: :\r\n\r\n`,
     );
 
+    files.push(...(await databaseFiles(data)));
+    // Every key again under other keys; those of before must not be seen either.
+    const copy = join(parent, "copy");
+    await cp(data, copy, { recursive: true, filter: (path) => !path.endsWith(".sock") });
+    const before = await sealedKeys(copy, {});
+    const vaultKey = await readFile(join(data, "vault.key"));
+    await call("POST", "/api/v1/vault/rekey", { source: "passphrase", passphrase });
+    while ((await call<{ readonly keys: readonly unknown[] }>("GET", "/api/v1/vault")).keys.length > 1)
+      await systemClock.sleep(20);
+    await call("POST", "/api/v1/vault/rekey", { source: "env", environmentKey });
+    while ((await call<{ readonly keys: readonly unknown[] }>("GET", "/api/v1/vault")).keys.length > 1)
+      await systemClock.sleep(20);
+
     await readEverything(up, call);
     files.push(...(await databaseFiles(data)));
     service.kill("SIGTERM");
@@ -155,8 +172,11 @@ async function everyRun(parent: string): Promise<Seen> {
       secrets: [
         ["password", utf8(password)],
         ["password that was guessed", utf8(guess)],
-        ["vault key", await readFile(join(data, "vault.key"))],
-        ...sealedKeys(data),
+        ["vault key", vaultKey],
+        ["passphrase of the vault", utf8(passphrase)],
+        ["environment's key of the vault", Buffer.from(environmentKey, "base64")],
+        ...before,
+        ...(await sealedKeys(data, { environmentKey })),
         ...keys.map((key, index) => [`device key ${index}`, scalarOf(privateKeyToPem(privateKeyOf(key)))] as const),
       ],
     };
@@ -211,7 +231,8 @@ async function readEverything(up: Up, call: Call): Promise<void> {
     "GET",
     "/openapi.json",
   );
-  const readable = Object.keys(paths).filter((path) => paths[path]?.get !== undefined);
+  // A tenant has no upstream CA unless it was given one.
+  const readable = Object.keys(paths).filter((path) => paths[path]?.get !== undefined && !path.endsWith("/upstream"));
   assert.ok(readable.length >= 10, readable.join(", "));
   for (const tenant of up.listeners.map((listener) => listener.tenant))
     for (const path of readable) {
@@ -221,9 +242,12 @@ async function readEverything(up: Up, call: Call): Promise<void> {
         continue;
       }
       const list = of.replace("/{id}", "");
-      const { items } = await call<{ readonly items: readonly { readonly id: string }[] }>("GET", `${list}?limit=500`);
+      const { items } = await call<{ readonly items: readonly { readonly id?: string; readonly name?: string }[] }>(
+        "GET",
+        `${list}?limit=500`,
+      );
       assert.ok(items.length > 0 || tenant === "demo", `${list} has something to read`);
-      for (const { id } of items) await call("GET", `${list}/${id}`);
+      for (const { id, name } of items) await call("GET", `${list}/${id ?? name}`);
     }
 }
 
@@ -245,14 +269,14 @@ async function databaseFiles(data: string): Promise<readonly Buffer[]> {
 }
 
 /** The private keys in the store, opened as the service opens them. */
-function sealedKeys(data: string): readonly (readonly [string, Uint8Array])[] {
-  const vault = openVault(data, systemRandomness, true);
-  const database = new DatabaseSync(join(data, "hatchery.db"), { readOnly: true });
-  const rows = database
-    .prepare("select tenant, name, sealed from sealed_keys")
-    .all() as unknown as readonly SealedRow[];
-  database.close();
-  return rows.map(({ tenant, name, sealed }) => {
+async function sealedKeys(data: string, secrets: VaultSecrets): Promise<readonly (readonly [string, Uint8Array])[]> {
+  const store = await openSqliteStore(join(data, "hatchery.db"));
+  const options = { directory: data, store, clock: systemClock, randomness: systemRandomness, secrets };
+  const vault = await openVault(options);
+  const { keys } = await store.vaultKeys.sealedWith(vault.ring.current, 500);
+  await store.close();
+  const dataKeys = [...vault.ring.keys].map(([id, key]) => [`data key ${id}`, key.export()] as const);
+  const sealedOnes = keys.map(({ tenant, name, sealed }) => {
     const opened = vault.open(`key/${tenant}/${name}`, sealed);
     const pem =
       name === "server"
@@ -260,12 +284,7 @@ function sealedKeys(data: string): readonly (readonly [string, Uint8Array])[] {
         : encodePem("PRIVATE KEY", opened);
     return [`key ${tenant}/${name}`, scalarOf(pem)] as const;
   });
-}
-
-interface SealedRow {
-  readonly tenant: string;
-  readonly name: string;
-  readonly sealed: Uint8Array;
+  return [...dataKeys, ...sealedOnes];
 }
 
 /** The number that is the secret of an elliptic-curve key, whatever stands around it. */

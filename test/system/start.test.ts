@@ -199,7 +199,7 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
     const key = join(data, "vault.key");
     await rename(key, join(parent, "vault.key"));
     await rename(join(parent, "elsewhere", "vault.key"), key);
-    assert.match(await refused(), /vault\.key does not open the stored key\/default\/issuing.*restore/);
+    assert.match(await refused(), /vault\.key is not the one of this store.*restore/);
   });
 
   async function restarted(): Promise<Up> {

@@ -34,6 +34,7 @@ async function house() {
       randomness: seededRandomness("api"),
       surveys: [],
       auditHeads: { noted: () => undefined },
+      rekeying: { begin: () => assert.fail("no vault"), status: () => assert.fail("no vault") },
       status: () => ({
         version: "1.2.3",
         started: 0,

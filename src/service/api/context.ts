@@ -5,6 +5,7 @@ import type { Store } from "../../store/store.ts";
 import type { AuditHeads } from "../audit-heads.ts";
 import type { Authority } from "../authority.ts";
 import type { KeyKeeper } from "../key-keeper.ts";
+import type { Rekeying } from "../vault/rekey.ts";
 
 /** What the API's routes work on. */
 export interface ApiContext {
@@ -13,6 +14,7 @@ export interface ApiContext {
   readonly randomness: Randomness;
   readonly surveys: readonly Survey[];
   readonly auditHeads: Pick<AuditHeads, "noted">;
+  readonly rekeying: Pick<Rekeying, "begin" | "status">;
   readonly status: () => ServiceStatus;
   /** Throws `not-found` when the service has no such tenant. */
   readonly requireTenant: (tenant: string) => void;

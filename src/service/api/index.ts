@@ -11,6 +11,7 @@ import { credentialRoutes } from "./credentials.ts";
 import { deviceRoutes } from "./devices.ts";
 import { policyRoutes } from "./policy.ts";
 import { runRoutes } from "./runs.ts";
+import { vaultRoutes } from "./vault.ts";
 
 /** The API of the service: everything that the command line and the console can do, and its OpenAPI 3.1 document. */
 export async function createApi(context: ApiContext, onError: (error: unknown) => void): Promise<ApiApp> {
@@ -66,6 +67,7 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
   caRoutes(app, context);
   caProfileRoutes(app, context);
   auditRoutes(app, context);
+  vaultRoutes(app, context);
   return app;
 }
 
@@ -82,6 +84,11 @@ const statuses: { readonly [code: string]: number } = {
   exists: 409,
   conflict: 409,
   "guard-lost": 409,
+  "rekey-under-way": 409,
+  "passphrase-missing": 400,
+  "passphrase-weak": 400,
+  "vault-key-missing": 400,
+  "vault-key-malformed": 400,
   contended: 503,
   overloaded: 503,
   "store-failed": 503,
