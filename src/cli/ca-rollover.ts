@@ -58,18 +58,18 @@ async function show(rollover: Rollover, invocation: Invocation): Promise<void> {
     subject,
   ]);
   print(`${table(["certificate", "role", "state", "until", "subject"], rows)}\n`);
-  if (left !== undefined && left > 0) print(`devices with ${certificates(left)} of the former CA are left behind`);
-  print(sentences[phase](certificates(current)));
+  if (left !== undefined && left > 0) print(`devices with ${goodCertificates(left)} of the former CA are left behind`);
+  print(sentences[phase](goodCertificates(current)));
 }
 
-function certificates(number: number): string {
-  return number === 1 ? "1 certificate" : `${number} certificates`;
+function goodCertificates(number: number): string {
+  return number === 1 ? "1 good certificate" : `${number} good certificates`;
 }
 
 const sentences: { readonly [phase in Rollover["phase"]]: (current: string) => string } = {
   none: () => "no roll-over is under way",
   begun: (current) =>
-    `begun: devices learn the next root when they renew; ${current} were issued by the CA that goes\nwhen devices have had the time to renew, go on with: hatchery ca rollover switch`,
+    `begun: devices learn the next root when they renew; the CA that goes has ${current}\nwhen devices have had the time to renew, go on with: hatchery ca rollover switch`,
   switched: (current) =>
-    `switched: the next CA issues; ${current} of the former one are still good\nwhen there are none left, end it with: hatchery ca rollover finish`,
+    `switched: the next CA issues; the former one has ${current}\nwhen it has none left, end it with: hatchery ca rollover finish`,
 };
