@@ -60,7 +60,8 @@ export async function newGeneration(
   const subject = rootName ?? nameOf("root");
   const validity = (years: number) => ({ notBefore: now - clockSkew, notAfter: now + years * year });
   const rootCertificate = await certifyCa(
-    { subject, publicKey: rootKey.signer.publicKey, pathLenConstraint: 1, ...validity(30) },
+    // No bound on the CAs below: a root that is brought along later is certified by this one, and may have any number.
+    { subject, publicKey: rootKey.signer.publicKey, ...validity(30) },
     { name: subject, signer: rootKey.signer },
     randomness,
   );

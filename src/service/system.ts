@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { codeOf } from "../core/errors.ts";
 import { type Randomness, systemRandomness } from "../core/randomness.ts";
 import { estServer, estSurvey } from "../protocols/est/index.ts";
+import { StoreError } from "../store/errors.ts";
 import { lockDirectory } from "../store/lock.ts";
 import type { Store } from "../store/store.ts";
 import type { ServerCredential } from "../transport/http/device-tls.ts";
@@ -31,6 +32,7 @@ import { publicationUrlOf } from "./publication-urls.ts";
 import { serverCredential } from "./server-credential.ts";
 import { storeErrors, storeFailures } from "./store-failures.ts";
 import { trustOf } from "./trust.ts";
+import { openUpstream, type Upstream } from "./upstream.ts";
 import { openVault } from "./vault/open-vault.ts";
 import { startRekeying } from "./vault/rekey.ts";
 import type { VaultSettings } from "./vault/sources.ts";
@@ -173,6 +175,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         status,
         requireTenant: requireOpen,
         authority: (tenant) => requireOpen(tenant).authority(),
+        upstream: (tenant) => requireOpen(tenant).upstream(),
         authorityChanged: (tenant) => requireOpen(tenant).authorityChanged(),
         removeDemo: () => tenants.get("demo")?.forget() ?? Promise.resolve(),
       },
@@ -227,6 +230,7 @@ interface OpenTenant {
   readonly publication: () => Publication;
   /** The CA as it is now: a tenant that was forgotten gets another one. */
   readonly authority: () => Authority;
+  readonly upstream: () => Upstream;
   /** Reads the CAs anew, and shows a certificate of the one that issues. */
   readonly authorityChanged: () => Promise<void>;
   /** Shows another certificate when the listener's own is near its end, or another process has changed the CAs. */
@@ -250,6 +254,7 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
     ]),
   ];
   let authority: Authority;
+  let upstream: Upstream;
   let publication: Publication;
   const onError = (error: unknown) => {
     if (storeErrors.has(codeOf(error))) parts.onStoreError(error);
@@ -258,6 +263,7 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
   const prepare = async () => {
     await store.commit([store.tenants.ensure({ tenant, created: clock.now() })]);
     authority = await openAuthority(tenant, parts);
+    upstream = await openUpstream(tenant, { ...parts, authority });
     publication = await openPublication(tenant, { ...parts, authority, onError });
     return serverCredential(tenant, names, authority, parts);
   };
@@ -285,11 +291,11 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
       admission: admissionOf(tenant, parts),
       // A demo that was forgotten gets another authority behind the same listener.
       issuer: {
-        issue: (request) => authority.issue(request),
-        authorities: () => authority.authorities(),
-        issuers: () => authority.issuers(),
-        status: (certificate) => authority.status(certificate),
-        profile: (protocol, label) => authority.profile(protocol, label),
+        issue: (request) => upstream.issuer.issue(request),
+        authorities: () => upstream.issuer.authorities(),
+        issuers: () => upstream.issuer.issuers(),
+        status: (certificate) => upstream.issuer.status(certificate),
+        profile: (protocol, label) => upstream.issuer.profile(protocol, label),
       },
       trust: trustOf(tenant, store),
       credentials: credentialsOf(tenant, store, clock, randomness),
@@ -309,6 +315,7 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
     listener,
     publication: () => publication,
     authority: () => authority,
+    upstream: () => upstream,
     async authorityChanged() {
       authority.refresh();
       await renewCredential();
@@ -317,6 +324,7 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
     async forget() {
       heads.forget(tenant);
       publication.stop();
+      await upstream.close();
       await store.commit([store.tenants.remove(tenant)]);
       show(await prepare());
       const at = clock.now();
@@ -324,9 +332,10 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
         store.audit.append({ tenant, at, actor: localActor, action: removal, subject: tenant, detail: {} }),
       ]);
     },
-    close() {
+    async close() {
       publication.stop();
-      return listener.close();
+      await listener.close();
+      await upstream.close();
     },
   };
 }

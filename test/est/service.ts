@@ -42,7 +42,7 @@ export interface TestService {
 
 /** Tables that an onboarding may change. */
 const tables = ["devices", "identities", "certificates", "sessions", "approvals", "runs", "audit"] as const;
-export type Table = (typeof tables)[number];
+export type Table = (typeof tables)[number] | "authorities";
 
 export async function startService(): Promise<TestService> {
   const data = await mkdtemp(join(tmpdir(), "hatchery-test-"));

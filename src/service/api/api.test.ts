@@ -48,6 +48,7 @@ async function house() {
       },
       authority: () => assert.fail("no CA"),
       authorityChanged: () => assert.fail("no CA"),
+      upstream: () => assert.fail("no CA"),
       keys: { generate: unused, keep: unused, signer: unused },
       removeDemo: async () => {},
     },

@@ -5,6 +5,7 @@ import type { Store } from "../../store/store.ts";
 import type { AuditHeads } from "../audit-heads.ts";
 import type { Authority } from "../authority.ts";
 import type { KeyKeeper } from "../key-keeper.ts";
+import type { Upstream } from "../upstream.ts";
 import type { Rekeying } from "../vault/rekey.ts";
 
 /** What the API's routes work on. */
@@ -20,6 +21,8 @@ export interface ApiContext {
   readonly requireTenant: (tenant: string) => void;
   /** The tenant's CA as it runs; throws `not-found` when the service has no such tenant. */
   readonly authority: (tenant: string) => Authority;
+  /** The CA behind the tenant's; throws `not-found` likewise. */
+  readonly upstream: (tenant: string) => Upstream;
   /** To be called after a change of the tenant's CAs: they are read anew, and its listener shows a certificate of the one that issues. */
   readonly authorityChanged: (tenant: string) => Promise<void>;
   readonly keys: KeyKeeper;

@@ -5,6 +5,7 @@ import { storeErrors } from "../store-failures.ts";
 import { approvalRoutes } from "./approvals.ts";
 import { auditRoutes } from "./audit.ts";
 import { caRoutes } from "./ca.ts";
+import { ownCaRoutes } from "./ca-own.ts";
 import { caProfileRoutes } from "./ca-profiles.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { credentialRoutes } from "./credentials.ts";
@@ -66,6 +67,7 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
   credentialRoutes(app, context);
   caRoutes(app, context);
   caProfileRoutes(app, context);
+  ownCaRoutes(app, context);
   auditRoutes(app, context);
   vaultRoutes(app, context);
   return app;
