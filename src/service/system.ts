@@ -7,7 +7,6 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { codeOf } from "../core/errors.ts";
 import { type Randomness, systemRandomness } from "../core/randomness.ts";
 import { estServer, estSurvey } from "../protocols/est/index.ts";
-import { StoreError } from "../store/errors.ts";
 import { lockDirectory } from "../store/lock.ts";
 import type { Store } from "../store/store.ts";
 import type { ServerCredential } from "../transport/http/device-tls.ts";

@@ -17,6 +17,36 @@ test("ok/cacerts: what leads to the explicit anchor, the root first", async () =
   assert.deepEqual(accepted, { authorities: [root.certificate, issuing.certificate], signaturesVerified: 1 });
 });
 
+test("ok/cacerts: a root that an anchor has certified, and what only the new root vouches for", async () => {
+  const { root } = await house();
+  const brought = await newAuthority("brought along");
+  const policy = await newAuthority("policy", brought);
+  const cross = await certify([commonName("brought along")], brought.signer, root, { cA: true });
+  const published = [policy.certificate, cross, brought.certificate];
+  const { authorities } = acceptAuthorities(published, [root.certificate.raw], now);
+  assert.deepEqual(authorities, [brought.certificate, policy.certificate, cross]);
+});
+
+test("ok/cacerts: a cross certificate by a root that is not known here says nothing new", async () => {
+  const { root } = await house();
+  const brought = await newAuthority("brought along");
+  const cross = await certify([commonName("brought along")], brought.signer, root, { cA: true });
+  const { authorities } = acceptAuthorities([brought.certificate, cross], [brought.certificate.raw], now);
+  assert.deepEqual(authorities, [brought.certificate]);
+});
+
+test("fail/cacerts: a CA by a root that is not known here, of a trusted one's name or of its key", async () => {
+  const { root } = await house();
+  const brought = await newAuthority("brought along");
+  for (const other of [
+    await certify([commonName("brought along")], newKey().signer, root, { cA: true }),
+    await certify([commonName("another name")], brought.signer, root, { cA: true }),
+  ])
+    assert.throws(() => acceptAuthorities([brought.certificate, other], [brought.certificate.raw], now), {
+      code: "anchors-not-confirmed",
+    });
+});
+
 test("fail/cacerts: a root that no anchor vouches for, a stranger's CA, a device's certificate, nothing", async () => {
   const { root, issuing, certificate } = await house();
   const stranger = await newAuthority("stranger");
