@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { hex } from "../../src/core/bytes.ts";
 import { sha256 } from "../../src/crypto/mac.ts";
 import { currentAnchors, currentIdentity } from "../../src/device/index.ts";
-import { decodePem } from "../../src/encoding/pem.ts";
+import { decodePem, encodePem } from "../../src/encoding/pem.ts";
 import { type Certificate, parseCertificate } from "../../src/pki/certificate.ts";
 import type { EnrolledCredential } from "../../src/protocols/est/index.ts";
 import { enrolDevice, manufactured, startService, type TestService } from "../est/service.ts";
@@ -103,6 +105,24 @@ describe("a roll-over", { concurrency: 1 }, () => {
     await assertAnchors("late", [service.root, nextRoot]);
     assert.equal(issuerOf(await enrols("newcomer-2", [nextRoot])), "issuing-2");
     assert.equal(issuerOf(await enrols("newcomer-3", [service.root])), "issuing-2");
+  });
+
+  test("ok/switch: OpenSSL finds the way from both generations to both roots", async () => {
+    const former = service.rows("certificates").find(({ authority }) => authority === "issuing-1");
+    const latest = service.rows("certificates").find(({ authority }) => authority === "issuing-2");
+    const files = join(service.data, "openssl");
+    await mkdir(files);
+    const pem = (der: unknown) => encodePem("CERTIFICATE", der as Uint8Array);
+    const { authorities } = await status();
+    await writeFile(join(files, "all.pem"), authorities.map((each) => each.pem).join(""));
+    for (const root of [service.root, nextRoot]) {
+      await writeFile(join(files, "root.pem"), pem(root));
+      for (const leaf of [former, latest]) {
+        await writeFile(join(files, "leaf.pem"), pem(leaf?.["certificate"]));
+        const argv = ["verify", "-x509_strict", "-CAfile", "root.pem", "-untrusted", "all.pem", "leaf.pem"];
+        assert.equal(execFileSync("openssl", argv, { cwd: files, encoding: "utf8" }), "leaf.pem: OK\n");
+      }
+    }
   });
 
   test("fail/finish: while certificates of the former CA are good", async () => {
