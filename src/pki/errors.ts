@@ -12,7 +12,7 @@ export type PkiErrorCode =
   | "duplicate-attribute"
   | "unencodable"; // what a caller wants to build has no encoding, or none that RFC 5280 allows
 
-/** Thrown by everything in this room but `path.ts`. */
+/** Thrown by the files of this room that have no errors of their own. */
 export class PkiError extends HatcheryError<PkiErrorCode> {
   override readonly name = "PkiError";
 }
@@ -36,7 +36,7 @@ export type PathErrorCode =
   | "crl-expired" // the lists of an issuer are not current
   | "revocation-unknown"; // there is no list of an issuer that could be verified
 
-/** Why no path leads from a certificate to an anchor. */
+/** Why no path leads from a certificate to an anchor. Thrown by the files of this room whose names begin with `path`. */
 export class PathError extends HatcheryError<PathErrorCode> {
   override readonly name = "PathError";
 }

@@ -6,7 +6,7 @@ import { fromHex, hex } from "../core/bytes.ts";
 import * as der from "../encoding/der-writer.ts";
 import { tags } from "../encoding/tags.ts";
 import { PkiError } from "./errors.ts";
-import { attribute, encodeName, equalNames, formatName, isEmptyName, parseName } from "./name.ts";
+import { attribute, encodeName, equalNames, formatName, isEmptyName, isNameWithin, parseName } from "./name.ts";
 import { attributeTypes } from "./oids.ts";
 
 const { commonName, countryName, organizationName, serialNumber, domainComponent } = attributeTypes;
@@ -100,6 +100,24 @@ test("ok/names are compared by RFC 5280 7.1", () => {
   );
   const apart = parseName(nameOf([[commonName, der.utf8String("a")]], [[organizationName, der.utf8String("b")]]));
   assert.ok(!equalNames(two, apart));
+});
+
+test("ok/domain components are compared without regard to case (RFC 5280 7.3)", () => {
+  const of = (value: string) => parseName(encodeName([{ type: domainComponent, value }]));
+  assert.ok(equalNames(of("Example"), of("EXAMPLE")));
+  assert.ok(!equalNames(of("example"), of("example2")));
+});
+
+test("ok/a name is within itself, and within what it begins with", () => {
+  const of = (...values: readonly string[]) =>
+    parseName(encodeName(values.map((value) => ({ type: commonName, value }))));
+  assert.ok(isNameWithin(of("a", "b"), of("A", "b")));
+  assert.ok(isNameWithin(of("a", "b"), of("a")));
+  assert.ok(isNameWithin(of("a", "b"), of()));
+  assert.ok(isNameWithin(of(), of()));
+  for (const base of [of("b"), of("a", "b", "c"), of("a", "bc"), of("aa")])
+    assert.ok(!isNameWithin(of("a", "b"), base), formatName(base));
+  assert.ok(!isNameWithin(of("ab"), of("a")));
 });
 
 test("ok/the order of the attributes within one RDN does not matter", () => {

@@ -61,7 +61,7 @@ export function attribute(name: Name, type: string): string | undefined {
 
 /**
  * Whether two names are the same: by their bytes, or by RFC 5280 7.1 as far as folding case and white space of PrintableString
- * and UTF8String goes. It does not do the whole string preparation of RFC 4518, so rare equal names are told apart.
+ * and UTF8String goes, and of domainComponent (7.3). It does not do the whole string preparation of RFC 4518, so rare equal names are told apart.
  */
 export function equalNames(a: Name, b: Name): boolean {
   return equal(a.raw, b.raw) || a.normalised === b.normalised;
@@ -115,7 +115,7 @@ function readAttribute(reader: DerReader): AttributeTypeAndValue {
 }
 
 function normalisedAttribute({ type, value, text }: AttributeTypeAndValue): string {
-  const folds = value.tag === tags.printableString || value.tag === tags.utf8String;
+  const folds = value.tag === tags.printableString || value.tag === tags.utf8String || type === domainComponent;
   if (text === undefined || !folds) return `${type}#${hex(value.raw)}`;
   return `${type}=${text.normalize("NFKC").toLowerCase().trim().replace(/\s+/g, " ")}`;
 }
@@ -139,6 +139,8 @@ function encodeText(type: string, text: string): Uint8Array {
   return der.utf8String(text);
 }
 
+const { domainComponent } = attributeTypes;
+
 /** RFC 5280 A.1 fixes these to PrintableString. */
 const printableTypes: ReadonlySet<string> = new Set([
   attributeTypes.countryName,
@@ -147,7 +149,7 @@ const printableTypes: ReadonlySet<string> = new Set([
 ]);
 
 /** RFC 5280 A.1 fixes these to IA5String. */
-const asciiTypes: ReadonlySet<string> = new Set([attributeTypes.domainComponent, attributeTypes.emailAddress]);
+const asciiTypes: ReadonlySet<string> = new Set([domainComponent, attributeTypes.emailAddress]);
 
 /** RFC 4514 3 and the IANA registry of LDAP parameters; emailAddress as everybody writes it. */
 const keywords: ReadonlyMap<string, string> = new Map<string, string>([
@@ -164,7 +166,7 @@ const keywords: ReadonlyMap<string, string> = new Map<string, string>([
   [attributeTypes.givenName, "givenName"],
   [attributeTypes.dnQualifier, "dnQualifier"],
   [attributeTypes.pseudonym, "pseudonym"],
-  [attributeTypes.domainComponent, "DC"],
+  [domainComponent, "DC"],
   [attributeTypes.userId, "UID"],
   [attributeTypes.emailAddress, "emailAddress"],
 ]);

@@ -41,7 +41,7 @@ export const profileRules: Readonly<Record<Profile, ProfileRules>> = {
     purposes: [keyPurposes.clientAuth, keyPurposes.anyExtendedKeyUsage],
     anchorItself: false,
   },
-  // RFC 5280 6.1.4 (k) to (n). RFC 5280 4.2.1.12 gives CAs no extKeyUsage of their own.
+  // RFC 5280 6.1.4 (k) to (n). What a CA's extKeyUsage says is about the certificates below it.
   ca: { keyUsage: "keyCertSign", cA: true, purposes: undefined, anchorItself: false },
   // RFC 8366 5.4 and RFC 8995 5.6 ask for a signature that leads to a trust anchor of the manufacturer's, which may be the
   // signer itself, and name no extKeyUsage. So one that names purposes is for those only (RFC 5280 4.2.1.12): a TLS server of
