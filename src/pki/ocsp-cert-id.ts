@@ -5,6 +5,7 @@ import * as der from "../encoding/der-writer.ts";
 import { DerError } from "../encoding/errors.ts";
 import { tags } from "../encoding/tags.ts";
 import type { Certificate } from "./certificate.ts";
+import { decodingOcsp } from "./ocsp-errors.ts";
 import { publicKeyBitsOf } from "./standard-extensions.ts";
 
 /** A CertID (RFC 6960 4.1.1): one certificate, by hashes of its issuer's name and key and by its serial number. */
@@ -75,9 +76,13 @@ export function issuerNames(issuer: Certificate): readonly string[] {
   return certIdHashes.map((hashName) => issuerName(hashName, issuer));
 }
 
-/** The KeyHash of a ResponderID (RFC 6960 4.2.1): SHA-1 of the key's bits. It names the key, and trust does not rest on it. */
+/**
+ * The KeyHash of a ResponderID (RFC 6960 4.2.1): SHA-1 of the key's bits. It names the key, and trust does not rest on it.
+ * Throws OcspError `malformed-ocsp` when the bytes are no SubjectPublicKeyInfo.
+ */
 export function responderKeyHash(subjectPublicKeyInfo: Uint8Array): Uint8Array {
-  return hash("sha1", view(publicKeyBitsOf(subjectPublicKeyInfo)), "buffer");
+  const bits = decodingOcsp("responder's key", () => publicKeyBitsOf(subjectPublicKeyInfo));
+  return hash("sha1", view(bits), "buffer");
 }
 
 function issuerName(hashName: CertIdHash, issuer: Certificate): string {

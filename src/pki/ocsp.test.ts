@@ -254,6 +254,7 @@ test("fail/answers that must not be believed", async () => {
     ["one of another issuer", "not-the-responder", await delegated({ issuer: "Other" }), {}],
     ["one that a stranger signed", "not-the-responder", await delegated({ signer: strangersKey }), {}],
     ["one with a critical extension", "not-the-responder", await delegated({ extensions: [forOcsp, critical] }), {}],
+    ["one whose key is none", "malformed-ocsp", await delegated({ publicKey: der.sequence([]) }), {}],
     ["an expired one", "not-the-responder", await delegated({ notAfter: now }), {}],
     ["another serial number", "other-certificate", good, { serialNumber: Uint8Array.of(1) }],
     [
