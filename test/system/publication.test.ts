@@ -29,12 +29,8 @@ describe("publication", () => {
     service = await startService();
     await service.call("POST", "/rules", { verdict: "allow", match: { credential: "idevid", issuer: "acme" } });
     issuer = parseCertificate(await bytesAt("/ca/default/issuing-1.cer"));
-    writeFileSync(join(directory, "issuing.pem"), encodePem("CERTIFICATE", issuer.raw));
+    writeFileSync(join(directory, "issuing-1.cer"), issuer.raw);
     writeFileSync(join(directory, "root.pem"), encodePem("CERTIFICATE", service.root));
-    writeFileSync(
-      join(directory, "both.pem"),
-      encodePem("CERTIFICATE", issuer.raw) + encodePem("CERTIFICATE", service.root),
-    );
   });
   after(() => service.close());
 
@@ -70,15 +66,27 @@ describe("publication", () => {
       "verify",
       "-crl_check",
       "-CRLfile",
-      "list.pem",
+      "issuing-1.crl",
       "-CAfile",
       "root.pem",
       "-untrusted",
-      "issuing.pem",
+      "issuing-1.cer",
       "lamp.pem",
     );
   const asked = (url: string) =>
-    openssl("ocsp", "-url", url, "-issuer", "issuing.pem", "-cert", "lamp.pem", "-CAfile", "both.pem");
+    openssl(
+      "ocsp",
+      "-url",
+      url,
+      "-issuer",
+      "issuing-1.cer",
+      "-cert",
+      "lamp.pem",
+      "-CAfile",
+      "root.pem",
+      "-verify_other",
+      "issuing-1.cer",
+    );
 
   test("ok/a device's certificate, its CRL and its responder before and after it is revoked, as openssl sees them", async () => {
     const lamp = await enrolled("lamp");
@@ -89,7 +97,7 @@ describe("publication", () => {
     assert.deepEqual(hex(new Uint8Array(await (await fetch(caIssuers.text)).arrayBuffer())), hex(issuer.raw));
     const save = async () => {
       const list = new Uint8Array(await (await fetch(crlUrl.text)).arrayBuffer());
-      writeFileSync(join(directory, "list.pem"), encodePem("X509 CRL", list));
+      writeFileSync(join(directory, "issuing-1.crl"), list);
     };
     await save();
     assert.match((await verified()).text, /lamp\.pem: OK/);
