@@ -6,6 +6,7 @@ import { encodingTargets } from "./pki/encoding.ts";
 import { headTargets } from "./pki/heads.ts";
 import { keyTargets } from "./pki/keys.ts";
 import { nameTargets } from "./pki/names.ts";
+import { ocspTargets } from "./pki/ocsp.ts";
 import { revocationTargets } from "./pki/revocation.ts";
 
 await fuzzAsTold([
@@ -14,6 +15,7 @@ await fuzzAsTold([
   ...nameTargets(),
   ...(await certificateTargets()),
   ...(await revocationTargets()),
+  ...(await ocspTargets()),
   ...(await cmsTargets()),
   ...headTargets(),
 ]);

@@ -42,8 +42,13 @@ export async function deviceTargets(): Promise<readonly Target[]> {
       sample: encodeCertsOnly([root.certificate.raw]),
       answers: (input) => [withBody(published, input), issued],
     },
+    // The sample says of the root's own key what a stranger says, as cross certificates do, and is passed over.
     "CA certificate, signed by a stranger": {
       sample: root.certificate.tbsCertificate,
+      answers: (input) => [replied("cacerts", root.certificate.raw, signed(input, stranger.signer)), issued],
+    },
+    "CA certificate of a stranger": {
+      sample: stranger.certificate.tbsCertificate,
       answers: (input) => [replied("cacerts", root.certificate.raw, signed(input, stranger.signer)), issued],
       sampleIsRefused: true,
     },

@@ -3,11 +3,24 @@ import { equal } from "../../../src/core/bytes.ts";
 import { decodeDer } from "../../../src/encoding/der.ts";
 import * as der from "../../../src/encoding/der-writer.ts";
 import { DerError } from "../../../src/encoding/errors.ts";
+import {
+  authorityInfoAccessOf,
+  crlDistributionPointsOf,
+  encodeAuthorityInfoAccess,
+} from "../../../src/pki/access-extensions.ts";
 import { parseCertificate } from "../../../src/pki/certificate.ts";
 import { PkiError } from "../../../src/pki/errors.ts";
 import { type Extension, encodeExtensions, parseExtensions } from "../../../src/pki/extensions.ts";
 import { encodeGeneralName, type GeneralName, readGeneralNames } from "../../../src/pki/general-name.ts";
 import { encodeName, equalNames, formatName, type Name, type NameAttribute, parseName } from "../../../src/pki/name.ts";
+import { encodeNameConstraints, nameConstraintsOf, type Subtree } from "../../../src/pki/name-constraints.ts";
+import { extensionTypes } from "../../../src/pki/oids.ts";
+import {
+  certificatePoliciesOf,
+  inhibitAnyPolicyOf,
+  mappedPoliciesOf,
+  policyConstraintsOf,
+} from "../../../src/pki/policies.ts";
 import * as standard from "../../../src/pki/standard-extensions.ts";
 import { readsOrRefuses, type Target, targetsOf } from "../harness/target.ts";
 import { certificates, names } from "./samples.ts";
@@ -87,7 +100,7 @@ function readExtensions(input: Uint8Array): boolean {
   );
 }
 
-/** An extension with what reads its value and what writes it. */
+/** An extension with what reads its value. */
 interface Codec {
   readonly sample: Extension;
   readonly of: (extensions: readonly Extension[]) => unknown;
@@ -110,6 +123,11 @@ function codec<T>(
   };
 }
 
+/** For an extension that is read and not written here, or only in one form. */
+function decoder(type: string, value: Uint8Array, of: (extensions: readonly Extension[]) => unknown): Codec {
+  return { sample: { type, critical: false, value }, of, check: (extension) => void of([extension]) };
+}
+
 const { raw, subject } = parseCertificate(certificates["Ed25519"] as Uint8Array);
 
 const generalNames: readonly GeneralName[] = [
@@ -124,6 +142,16 @@ const generalNames: readonly GeneralName[] = [
   { kind: "x400Address", raw: Uint8Array.of(0xa3, 2, 0x30, 0) },
   { kind: "ediPartyName", raw: Uint8Array.of(0xa5, 3, 0x81, 1, 0x41) },
 ];
+
+const subtrees: readonly Subtree[] = [
+  { kind: "dNSName", text: "device.example" },
+  { kind: "rfc822Name", text: ".device.example" },
+  { kind: "uniformResourceIdentifier", text: ".device.example" },
+  { kind: "directoryName", name: subject },
+  { kind: "iPAddress", address: Uint8Array.of(192, 0, 2, 0), mask: Uint8Array.of(255, 255, 255, 0) },
+];
+const uri = encodeGeneralName({ kind: "uniformResourceIdentifier", text: "http://ca.example/crl" });
+const relativeName = der.implicit(1, der.setOf([]));
 
 const codecs: readonly Codec[] = [
   codec(
@@ -152,4 +180,49 @@ const codecs: readonly Codec[] = [
     standard.authorityKeyIdentifierOf,
     standard.encodeAuthorityKeyIdentifier,
   ),
+  codec(
+    encodeNameConstraints({ permittedSubtrees: subtrees, excludedSubtrees: subtrees.slice(0, 2) }),
+    nameConstraintsOf,
+    encodeNameConstraints,
+  ),
+  decoder(
+    extensionTypes.cRLDistributionPoints,
+    der.sequence([
+      der.sequence([der.explicit(0, der.implicit(0, der.sequence([uri])))]),
+      der.sequence([
+        der.explicit(0, relativeName),
+        der.implicit(1, der.namedBits([1])),
+        der.implicit(2, der.sequence([uri])),
+      ]),
+    ]),
+    crlDistributionPointsOf,
+  ),
+  decoder(
+    extensionTypes.authorityInfoAccess,
+    encodeAuthorityInfoAccess({ ocsp: "http://ca.example/ocsp", caIssuers: "http://ca.example/ca" }).value,
+    authorityInfoAccessOf,
+  ),
+  decoder(
+    extensionTypes.certificatePolicies,
+    der.sequence([
+      der.sequence([
+        der.objectIdentifier("1.2.3.4"),
+        der.sequence([
+          der.sequence([der.objectIdentifier("1.3.6.1.5.5.7.2.1"), der.ia5String("http://ca.example/cps")]),
+        ]),
+      ]),
+    ]),
+    certificatePoliciesOf,
+  ),
+  decoder(
+    extensionTypes.policyMappings,
+    der.sequence([der.sequence([der.objectIdentifier("1.2.3.4"), der.objectIdentifier("1.2.3.5")])]),
+    mappedPoliciesOf,
+  ),
+  decoder(
+    extensionTypes.policyConstraints,
+    der.sequence([der.implicit(0, der.integer(0)), der.implicit(1, der.integer(1))]),
+    policyConstraintsOf,
+  ),
+  decoder(extensionTypes.inhibitAnyPolicy, der.integer(0), inhibitAnyPolicyOf),
 ];
