@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { ComparisonRow } from "../knowledge/compare.ts";
 import type { Run } from "../knowledge/run.ts";
-import type { rollover } from "../service/api/ca.ts";
+import type { caCertificate, rollover } from "../service/api/ca.ts";
 import type { profile } from "../service/api/ca-profiles.ts";
 import type { ServiceStatus } from "../service/api/context.ts";
 import type * as schemas from "../service/api/schemas.ts";
@@ -51,6 +51,7 @@ export interface Comparison {
 export interface CaCertificates {
   readonly root: string;
   readonly issuing: string;
+  readonly authorities: readonly z.infer<typeof caCertificate>[];
 }
 
 export type Certificate = z.infer<typeof schemas.certificate>;

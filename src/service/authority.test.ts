@@ -114,6 +114,34 @@ test("ok/hierarchy: what another process changes is seen a second later", async 
   assert.equal(items[0]?.action, "ca-rollover-begin");
 });
 
+test("fail/roll-over: two begin at the same time", async () => {
+  const { authority, parts } = await house();
+  const other = await openAuthority(tenant, parts);
+  const begun = [authority, other].map((each) => beginRollover({ ...parts, tenant, actor: "ada", authority: each }));
+  const outcomes = await Promise.allSettled(begun);
+  assert.deepEqual(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+  const lost = outcomes.find((outcome) => outcome.status === "rejected");
+  assert.equal(lost?.reason.code, "conflict");
+  assert.equal((await authority.hierarchy()).all.length, 6);
+});
+
+test("fail/end: a CA that has ended issues nothing, and a root that has ended is not rolled over", async () => {
+  const { authority, parts, clock } = await house();
+  clock.advance(11 * 365 * day);
+  const refused = await authority.issue(requestOf());
+  assert.equal(
+    refused.kind === "refused" && refused.reason,
+    "issuing-1 has ended; move on with: hatchery ca rollover begin",
+  );
+  // The service still starts, so that its operator can do something about it.
+  const { subject, publicKey } = requestOf();
+  const own = parseCertificate(await authority.issueOwn("server", subject, publicKey, []));
+  assert.equal(Math.round((own.notAfter - clock.now()) / day), 90);
+  clock.advance(20 * 365 * day);
+  const begun = beginRollover({ ...parts, tenant, actor: "ada", authority });
+  await assert.rejects(begun, { code: "conflict", message: /root-1 has ended/ });
+});
+
 test("ok/roll-over: the four roots vouch for one another, and all keep their name", async () => {
   const { authority, parts, clock } = await house();
   const before = await authority.hierarchy();

@@ -132,6 +132,12 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
       return (await build(await requireProfile(profile), subject, publicKey, names)).certificate;
     },
     async issue({ profile, subject, publicKey, subjectAltName, device, run }) {
+      const { issuing } = await hierarchy();
+      if (clock.now() > issuing.certificate.notAfter)
+        return {
+          kind: "refused",
+          reason: `${issuing.record.name} has ended; move on with: hatchery ca rollover begin`,
+        };
       const { certificate, serialNumber, authority, notBefore, notAfter } = await build(
         await requireProfile(profile),
         subject,

@@ -1,5 +1,6 @@
 import { equal } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
+import { codeOf } from "../core/errors.ts";
 import type { Write } from "../core/write.ts";
 import type { Certificate } from "../pki/certificate.ts";
 import { formatName } from "../pki/name.ts";
@@ -56,6 +57,11 @@ export async function beginRollover(acting: Acting & AuthorityParts): Promise<vo
   const hierarchy = await authority.hierarchy();
   requirePhase("none", phaseOf(hierarchy));
   const former = hierarchy.root;
+  if (former.certificate.notAfter <= clock.now())
+    throw new ServiceError(
+      "conflict",
+      `${former.record.name} has ended, so that no device follows it any more; begin anew with another CA, and give devices its root`,
+    );
   const formerSigner = await authority.signer(former);
   const number = 1 + Math.max(...hierarchy.all.map(({ record }) => numberOf(record)));
   const name = former.certificate.subject.raw;
@@ -132,18 +138,17 @@ async function change(
 ): Promise<void> {
   const { root } = await authority.hierarchy();
   const subject = formatName(root.certificate.subject);
-  await store.commit([
-    ...writes,
-    store.audit.append({
-      tenant,
-      at: clock.now(),
-      actor,
-      action,
-      subject,
-      detail: { root: root.record.name, ...detail },
-    }),
-  ]);
-  authority.refresh();
+  const line = { tenant, at: clock.now(), actor, action, subject, detail: { root: root.record.name, ...detail } };
+  try {
+    await store.commit([...writes, store.audit.append(line)]);
+  } catch (cause) {
+    if (codeOf(cause) !== "guard-lost") throw cause;
+    const sentence =
+      "the CA was changed by somebody else at the same time; look at it with: hatchery ca rollover status";
+    throw new ServiceError("conflict", sentence, { cause });
+  } finally {
+    authority.refresh();
+  }
 }
 
 function phaseOf({ all }: Hierarchy): RolloverPhase {

@@ -42,15 +42,17 @@ export function extensionsOf({ settings }: Profile, names: readonly Extension[])
   ];
 }
 
-/** The validity of a certificate of the profile that is issued `now` by a CA that ends at `end`. */
+/**
+ * The validity of a certificate of the profile that is issued `now` by a CA that ends at `end`: it does not outlive that CA,
+ * unless it is not meant to end at all. A CA that has ended bounds nothing, so that the service still starts under it.
+ */
 export function validityOf(
   { settings: { lifetime, backdate } }: Profile,
   now: number,
   end: number,
 ): { readonly notBefore: number; readonly notAfter: number } {
-  const notBefore = now - backdate;
-  // No certificate outlives the one that it is verified with, unless it is not meant to end at all.
-  return { notBefore, notAfter: lifetime === "endless" ? noExpiry : Math.min(now + lifetime, end) };
+  const notAfter = lifetime === "endless" ? noExpiry : Math.min(now + lifetime, end > now ? end : noExpiry);
+  return { notBefore: now - backdate, notAfter };
 }
 
 /** The profile that a protocol's label names, `device` for none; undefined when there is no such label. */

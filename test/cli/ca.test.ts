@@ -76,6 +76,17 @@ function command(name: string, argv: readonly string[], expected: Expected): voi
 }
 
 describe("the commands of the CA", { concurrency: 4 }, () => {
+  const exported = { root: "another", issuing: "another", authorities: [authority] };
+  command("ok/export: by name", ["export", "--name", "root-2"], {
+    answers: { [`GET ${tenant}/ca`]: exported },
+    output: new RegExp(`^${pem}$`),
+  });
+  command("fail/export: by a name that is none", ["export", "--name", "root-3"], {
+    answers: { [`GET ${tenant}/ca`]: exported },
+    errors: /^error: the CA has no certificate root-3\n$/,
+    code: 1,
+  });
+
   command("ok/certificates", ["certificates", "--device", "sensor-7", "--expiring", "30", "--revoked"], {
     answers: {
       [`GET ${tenant}/ca/certificates?device=sensor-7&expiring=30&revoked=true&limit=100`]: { items: [revoked] },
