@@ -11,13 +11,13 @@ export interface Engine {
   sha256(text: Expression<string>): Expression<string>;
   /**
    * The rows of one query outside any transaction, integers as numbers and bytes as plain `Uint8Array`s; throws
-   * `store-failed` or `store-closed`.
+   * `store-failed`, `store-unreachable` or `store-closed`.
    */
   read<Row>(query: Query<Row>): Promise<readonly Row[]>;
   /**
    * Makes all changes or none, and resolves to the number of rows that the statements changed when they will survive a
-   * power cut; throws `guard-lost`, `store-full`, `store-failed` or `store-closed`. Rows that a foreign key removes with
-   * others do not count.
+   * power cut; throws `guard-lost`, `store-full`, `store-failed`, `store-unreachable`, `commit-unknown` or `store-closed`.
+   * Rows that a foreign key removes with others do not count.
    */
   commit(statements: readonly Statement[]): Promise<number>;
   /** Ends when all commits that were asked for have ended. */
