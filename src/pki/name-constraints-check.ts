@@ -25,8 +25,6 @@ export function forbiddenName(
 /** `partly` is a wildcard of which one name is within, or a name of which nobody can tell. */
 type Relation = "within" | "outside" | "partly" | "other-form";
 
-const touching: ReadonlySet<Relation> = new Set(["within", "partly"]);
-
 /** `host` is that of the name, found once for all subtrees. */
 function relationOf(name: GeneralName, host: string | undefined, base: Subtree): Relation {
   if (name.kind !== base.kind) return "other-form";
@@ -90,3 +88,5 @@ function hostTextOf(name: GeneralName): string | undefined {
       return undefined;
   }
 }
+
+const touching: ReadonlySet<Relation> = new Set(["within", "partly"]);

@@ -128,6 +128,15 @@ test("fail/what is mapped is lost", async () => {
   }
 });
 
+test("ok/what the first certificate maps for others is its own policy still", async () => {
+  const [isGold, mapping] = [certificatePolicies(gold), policyMappings(gold, silver)];
+  const chain = [
+    await ca(middle, low, { extensions: [isGold, mapping] }),
+    await ca(root, middle, { extensions: [isGold, requireExplicitPolicy(0)] }),
+  ];
+  assert.ok(validatePath({ chain, anchors: [await ca(root, root)], at: now, profile: "ca" }));
+});
+
 test("fail/malformed policies", async () => {
   const malformed = [
     extension(extensionTypes.policyConstraints, der.sequence([])),

@@ -29,9 +29,11 @@ export function checkPolicies(path: readonly Certificate[], anchor: Certificate)
       valid = narrowed(valid, asserted ?? [], inhibitAnyPolicy > 0 || !isCounted);
     // 6.1.3 (f).
     if (explicitPolicy === 0 && valid.size === 0) throw noPolicy(certificate);
-    // 6.1.4 (b) (2): what is mapped is lost.
-    const mapped = mappedPoliciesOf(extensions) ?? [];
-    valid = new Set([...valid].filter((policy) => !mapped.includes(policy)));
+    if (depth < path.length) {
+      // 6.1.4 (b) (2): what is mapped for the certificates below is lost.
+      const mapped = mappedPoliciesOf(extensions) ?? [];
+      valid = new Set([...valid].filter((policy) => !mapped.includes(policy)));
+    }
     // 6.1.4 (h) to (j), 6.1.5 (a) and (b).
     const constraint = policyConstraintsOf(extensions)?.requireExplicitPolicy;
     explicitPolicy = Math.min(isCounted ? lessOne(explicitPolicy) : explicitPolicy, constraint ?? explicitPolicy);
