@@ -22,6 +22,8 @@ const rooms = {
   cose: { layer: 3, node: pure },
   jws: { layer: 3, node: pure },
   knowledge: { layer: 3, node: pure },
+  // A vendor's module may crash or block: it runs in a process of its own, which calls it over node:ffi.
+  pkcs11: { layer: 3, node: ["buffer", "child_process", "crypto", "ffi", "url"] },
   voucher: { layer: 4, node: pure },
   store: {
     layer: 4,

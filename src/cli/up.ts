@@ -1,14 +1,16 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { messageOf } from "../core/errors.ts";
+import type { TokenOptions } from "../pkcs11/index.ts";
 import type { System } from "../service/system.ts";
 import type { VaultSettings } from "../service/vault/sources.ts";
 import { tenantApi } from "./api.ts";
+import { CliError } from "./errors.ts";
 import { duration } from "./format.ts";
 import { example, type Invocation, invocationOf, port } from "./options.ts";
 import { notice, print, printJson } from "./output.ts";
 import { runChart } from "./runs.ts";
-import { environmentKey, passphraseFrom } from "./vault-secrets.ts";
+import { environmentKey, passphraseFrom, pinFrom } from "./vault-secrets.ts";
 
 /** `hatchery up`: the whole service in this process, until a signal ends it or it can keep nothing any more. */
 export function addUp(program: Command): void {
@@ -40,6 +42,9 @@ export function addUp(program: Command): void {
       "--vault-passphrase-file <file>",
       "file whose first line is the vault's passphrase, instead of asking for it",
     )
+    .option("--pkcs11 <module>", "make new keys of CAs in a hardware token, over this PKCS#11 library of its vendor")
+    .option("--pkcs11-token <label>", "label of the token", "hatchery")
+    .option("--pkcs11-pin-file <file>", "file whose first line is the token's PIN, instead of HATCHERY_PKCS11_PIN")
     .addOption(new Option("--log-level <level>", "how much to log").choices(logLevels).default("warn"))
     .addHelpText(
       "after",
@@ -65,6 +70,9 @@ interface UpOptions {
   readonly logLevel: string;
   readonly vault?: "file" | "passphrase" | "env";
   readonly vaultPassphraseFile?: string;
+  readonly pkcs11?: string;
+  readonly pkcs11Token: string;
+  readonly pkcs11PinFile?: string;
 }
 
 async function up(options: UpOptions, invocation: Invocation): Promise<void> {
@@ -82,6 +90,7 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
     names: name,
     logLevel,
     vault: vaultSettings(options),
+    pkcs11: await tokenOptions(options),
   });
   try {
     const shown =
@@ -104,6 +113,14 @@ function vaultSettings({ vault, vaultPassphraseFile }: UpOptions): VaultSettings
       ...(passphrase === undefined ? {} : { passphrase }),
     },
   };
+}
+
+async function tokenOptions({ pkcs11, pkcs11Token, pkcs11PinFile }: UpOptions): Promise<TokenOptions | undefined> {
+  const ask = pinFrom(pkcs11PinFile);
+  if (pkcs11 === undefined) return undefined;
+  if (ask === undefined)
+    throw new CliError("usage", "the token needs a PIN; give --pkcs11-pin-file, or set HATCHERY_PKCS11_PIN");
+  return { module: resolve(pkcs11), token: pkcs11Token, pin: await ask() };
 }
 
 interface DemoShown {

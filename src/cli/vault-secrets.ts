@@ -25,6 +25,16 @@ export function environmentKey(): string | undefined {
   return key;
 }
 
+/** How to get the token's PIN: from the file, the environment, or by asking on the terminal; undefined when there is none. */
+export function pinFrom(file: string | undefined): (() => Promise<string>) | undefined {
+  const pin = process.env["HATCHERY_PKCS11_PIN"];
+  delete process.env["HATCHERY_PKCS11_PIN"];
+  if (file !== undefined) return () => passwordFromFile(file);
+  if (pin !== undefined && pin !== "") return async () => pin;
+  if (process.stdin.isTTY !== true) return undefined;
+  return () => ask("PIN of the token: ");
+}
+
 /** One line that is not shown while it is typed. */
 async function ask(question: string): Promise<string> {
   process.stderr.write(question);

@@ -21,7 +21,7 @@ export interface KeyKeeper {
   generate(tenant: string, name: string, kind: GeneratedKeyKind): Promise<KeptKey>;
   /** Takes a private key that was made elsewhere into keeping; throws `hsm-refused` where that cannot be done. */
   keep(tenant: string, name: string, key: PrivateKey): Promise<KeptKey>;
-  /** The signer of a kept key by its reference; throws `not-found`, `seal-broken`, or a code that begins with `hsm-`. */
+  /** The signer of a kept key by its reference; throws `not-found`, `seal-broken`, or Pkcs11Error. */
   signer(tenant: string, key: string): Promise<Signer>;
 }
 

@@ -27,7 +27,7 @@ export function storeFailures({ clock, onFailure, onFatal }: StoreFailuresOption
   };
 }
 
-/** The store's errors that are nobody's fault who asks; asking again may help. */
+/** The errors of the store and of the token with the CA's keys that are nobody's fault who asks; asking again may help. */
 export const storeErrors: ReadonlySet<string> = new Set([
   "store-full",
   "store-failed",
@@ -35,6 +35,14 @@ export const storeErrors: ReadonlySet<string> = new Set([
   "commit-unknown",
   "store-closed",
   "store-replaced",
+  "hsm-token-missing",
+  "hsm-key-missing",
+  "hsm-pin-wrong",
+  "hsm-pin-locked",
+  "hsm-failed",
+  "hsm-signature",
+  "hsm-timeout",
+  "hsm-crashed",
 ]);
 
 const quietMilliseconds = 60_000;

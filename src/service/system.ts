@@ -6,6 +6,7 @@ import { type Logger, pino } from "pino";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { codeOf } from "../core/errors.ts";
 import { type Randomness, systemRandomness } from "../core/randomness.ts";
+import { type TokenOptions, tokenKeys } from "../pkcs11/index.ts";
 import { estServer, estSurvey } from "../protocols/est/index.ts";
 import { lockDirectory } from "../store/lock.ts";
 import type { Store } from "../store/store.ts";
@@ -24,6 +25,7 @@ import { credentialsOf } from "./est-users.ts";
 import { host } from "./host.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { type KeyKeeper, sealedKeyKeeper } from "./key-keeper.ts";
+import { tokenKeyKeeper } from "./key-keeper-pkcs11.ts";
 import { estRoutes } from "./listeners/est.ts";
 import { publicationRoutes } from "./listeners/publication.ts";
 import { openPublication, type Publication } from "./publication.ts";
@@ -56,6 +58,8 @@ export interface SystemOptions {
   readonly logLevel: string;
   /** Where the vault's key comes from; as the data directory says, a file on a first start, unless given. */
   readonly vault?: VaultSettings;
+  /** The token in which new keys of CAs are made; the vault keeps them unless given. */
+  readonly pkcs11?: TokenOptions | undefined;
 }
 
 /** The whole service in one process. */
@@ -87,7 +91,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const failed = Promise.withResolvers<unknown>();
     const onStoreError = storeFailures({
       clock: systemClock,
-      onFailure: (error) => log.error({ err: error }, "the store fails; devices are told to ask again later"),
+      onFailure: (error) =>
+        log.error({ err: error }, "what the service needs fails; devices are told to ask again later"),
       onFatal(error) {
         log.fatal({ err: error }, "the service stops: it can keep nothing any more");
         close()
@@ -106,7 +111,10 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       randomness: systemRandomness,
       ...(options.vault ?? { secrets: {} }),
     });
-    const keys = sealedKeyKeeper({ store, vault });
+    const sealedKeys = sealedKeyKeeper({ store, vault });
+    const token = options.pkcs11 === undefined ? undefined : tokenKeys(options.pkcs11);
+    if (token !== undefined) opened.push(() => token.close());
+    const keys = token === undefined ? sealedKeys : tokenKeyKeeper(token, sealedKeys, systemRandomness);
     const tenants = new Map<string, OpenTenant>();
     const published = await listenHttp({
       host: options.host,

@@ -67,7 +67,7 @@ export function vaultKeysIn(engine: Engine): VaultKeys {
       .where("wrapped", "=", p.wrapped),
   );
 
-  const require = prepared((p: { readonly id: string }) =>
+  const requireKey = prepared((p: { readonly id: string }) =>
     queries.updateTable("vault_keys").set({ id: p.id }).where("id", "=", p.id),
   );
 
@@ -110,7 +110,7 @@ export function vaultKeysIn(engine: Engine): VaultKeys {
     requireKeyOf(sealed) {
       const id = keyIdOf(sealed);
       if (id === undefined) return write();
-      return write(guarded(require({ id }), "The vault has another data key since; do it again."));
+      return write(guarded(requireKey({ id }), "The vault has another data key since; do it again."));
     },
 
     async count(id) {
