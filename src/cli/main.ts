@@ -13,6 +13,7 @@ import { exitCodeOf } from "./errors.ts";
 import { addEstUsers } from "./est-user.ts";
 import { addSharedOptions } from "./options.ts";
 import { notice, printJson } from "./output.ts";
+import { addPki } from "./pki.ts";
 import { addRules } from "./rule.ts";
 import { addRuns } from "./runs.ts";
 import { addStatus } from "./status.ts";
@@ -29,7 +30,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   process.stdout.on("error", ignoreClosedPipe);
   try {
     await program().parseAsync(argv, { from: "user" });
-    return 0;
+    // A command that did its work may have found that what it was asked about is not good.
+    return process.exitCode === 1 ? 1 : 0;
   } catch (error) {
     // Commander has printed its sentence, or the help that was asked for.
     const usage = error instanceof CommanderError;
@@ -70,6 +72,7 @@ function program(): Command {
   addEstUsers(root);
   addRuns(root);
   addAudit(root);
+  addPki(root);
   addCompare(root);
   addDemo(root);
   addDeviceEst(root.command("device").description("be a device: onboard this machine for real"));
