@@ -16,15 +16,15 @@ export interface PgliteServer {
 
 export async function startPglite(): Promise<PgliteServer> {
   const pglite = await PGlite.create({ parsers });
-  let free: Promise<unknown> = Promise.resolve();
+  let free = Promise.resolve();
 
-  /** Waits for its turn, and gives the session back when `work` says that no transaction is open. */
-  async function turn<T>(): Promise<() => void> {
+  /** Resolves when the session is free, with what gives it back. */
+  async function turn(): Promise<() => void> {
     const before = free;
-    const gate = Promise.withResolvers<T | undefined>();
-    free = gate.promise;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    free = promise;
     await before;
-    return () => gate.resolve(undefined);
+    return resolve;
   }
 
   async function answer({ text, values }: Request): Promise<Answer> {
@@ -33,17 +33,16 @@ export async function startPglite(): Promise<PgliteServer> {
         const { rows, affectedRows = 0 } = await pglite.query<object>(text, [...values]);
         return { kind: "done", rows, changed: affectedRows, command: "" };
       }
-      const failed = await inFailedTransaction();
-      const results = await pglite.exec(text);
-      const last = results.at(-1);
-      const command = text === "commit" && failed ? "ROLLBACK" : text.toUpperCase();
+      // PGlite does not tell the command tag, with which a server says that COMMIT was none.
+      const command = text === "commit" && (await inFailedTransaction()) ? "ROLLBACK" : text.toUpperCase();
+      const last = (await pglite.exec(text)).at(-1);
       return { kind: "done", rows: last?.rows ?? [], changed: last?.affectedRows ?? 0, command };
     } catch (error) {
       return { kind: "failed", error };
     }
   }
 
-  async function inFailedTransaction(): Promise<boolean> {
+  function inFailedTransaction(): Promise<boolean> {
     return pglite.query("select 1").then(
       () => false,
       () => true,
@@ -57,16 +56,14 @@ export async function startPglite(): Promise<PgliteServer> {
         release ??= await turn();
         const answers: Answer[] = [];
         for (const request of requests) answers.push(await answer(request));
-        const last = requests.at(-1)?.text ?? "";
-        if (!/savepoint|rollback to/.test(last)) {
+        // Only what ends with a savepoint leaves its transaction open.
+        if (!(requests.at(-1)?.text ?? "").startsWith("rollback to")) {
           release();
           release = undefined;
         }
         return answers;
       },
-      async close() {
-        release?.();
-      },
+      close: async () => release?.(),
     };
   }
 
