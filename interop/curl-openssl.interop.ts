@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { opensslCa } from "../test/system/openssl-ca.ts";
 import { type Hatchery, withHatchery } from "./hatchery.ts";
 import { grantedRun, refusedRun, runsOf } from "./ledger.ts";
 import {
@@ -83,6 +84,10 @@ const peer: InteropPeer = {
       return refused(bench, await post(bench, device, body), 401, "certificate-unknown", /not authenticated/);
     }),
 
+    ...(["P-384", "RSA-3072"] as const).map((algorithm) =>
+      variant(`imported-ca-${algorithm}`, (bench) => enrollsUnderImported(bench, algorithm)),
+    ),
+
     variant("pem-body", async (bench) => {
       const { device, request } = await claimedDevice(bench);
       const pem = readFileSync((await request("ldevid")).request, "utf8");
@@ -128,6 +133,27 @@ async function enrollsOver(bench: Bench, version: TlsVersion): Promise<string> {
     assert.match(run.link, new RegExp(`^TLSv${version} `));
   }
   return `200 for base64 on one line and in lines of 64; granted twice as est/idevid over TLSv${version}`;
+}
+
+/** Enrols under a CA that openssl made, trusting its root; who trusts the former root alone still reaches the service. */
+async function enrollsUnderImported(bench: Bench, algorithm: "P-384" | "RSA-3072"): Promise<string> {
+  const { directory, hatchery } = bench;
+  const root = opensslCa(directory, "imported-root", { algorithm });
+  const issuing = opensslCa(directory, "imported-issuing", { algorithm, issuer: root });
+  const files = ["--cert", issuing.certificateFile, "--key", issuing.keyFile, "--chain", root.certificateFile];
+  await hatchery.cli("ca", "import", ...files);
+  const { device, request } = await claimedDevice(bench);
+  const asked = await request("ldevid");
+  const trusting = { ...bench, hatchery: { ...hatchery, root: root.certificateFile } };
+  const answer = await post(trusting, device, await requestBody(asked, "line"));
+  assert.equal(answer.status, 200, answer.body);
+  const [certificate] = (await unpackCertificates(directory, "ldevid", answer.body)) as [string];
+  const authorities = { root: root.certificateFile, issuing: issuing.certificateFile };
+  await checkCertificate(certificate, authorities, { key: asked.key, commonName: serial });
+  await grantedRun(hatchery, "est/idevid", serial);
+  const former = await ask(bench, ["--request", "GET"], "cacerts");
+  assert.equal(former.status, 200, "cacerts for who trusts the former root");
+  return "the imported root verifies listener and certificate; the former root still verifies the listener";
 }
 
 async function refused(bench: Bench, answer: Answer, status: number, reason: string, text: RegExp): Promise<string> {

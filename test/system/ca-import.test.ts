@@ -110,6 +110,18 @@ test("ok/an older device follows, renews, and goes by the new root from then on"
   assert.equal(formatName(again.certificate.issuer), "CN=Followed issuing,O=Example");
 });
 
+test("ok/the former CA is ended like one that was rolled over, once nobody needs it", async () => {
+  await assert.rejects(
+    service.call("POST", "/ca/rollover", { step: "finish" }),
+    /409.*certificates of the former CA are still good/,
+  );
+  await service.call("POST", "/ca/rollover", { step: "finish", force: true });
+  const ended = service.rows("authorities").filter(({ state }) => state === "ended");
+  assert.deepEqual(ended.map(({ name }) => name).toSorted(), ["issuing-1", "new-with-old-2", "root-1"]);
+  await assert.rejects(renew("OLD-1", [service.root]), { code: "server-not-trusted" });
+  assert.ok(await renew("OLD-1", (await currentAnchors(join(service.data, "devices", "OLD-1"))) ?? []));
+});
+
 test("ok/a CA two levels below its root, in a file with its chain, replaces another below the same root", async () => {
   const root = opensslCa(directory, "Deep root");
   const policy = opensslCa(directory, "Deep policy", { issuer: root });
