@@ -13,6 +13,7 @@ const peer: InteropPeer = {
   variants: [
     variant("conformance", "the suite that every engine passes, and the history of the schema"),
     variant("faults", "connections cut around COMMIT, ended and crashed: every change once"),
+    variant("tls", "every sslmode, a wrong root, a wrong name, a server without TLS"),
     variant("system", "onboarding, kill -9, two services on one database, refusals"),
   ],
 };

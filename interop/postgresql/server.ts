@@ -20,6 +20,8 @@ export interface PostgresServer {
   create(name: string, options?: string): Promise<string>;
   /** Runs `sql` in `database` as the superuser. */
   query<Row>(database: string, sql: string, values?: readonly unknown[]): Promise<readonly Row[]>;
+  /** Shows itself with this certificate and key, both in PEM, to clients that ask for TLS. */
+  useTls(certificate: string, key: string): Promise<void>;
   /** `fast` ends sessions in an orderly way; `immediate` is a crash: the next start recovers from the log. */
   stop(mode: "fast" | "immediate"): Promise<void>;
   start(): Promise<void>;
@@ -111,6 +113,16 @@ export async function startPostgres(): Promise<PostgresServer> {
     query,
     start,
     stop,
+    async useTls(certificate, key) {
+      for (const [name, text] of [["server.crt", certificate] as const, ["server.key", key] as const]) {
+        const path = join(data, name);
+        writeFileSync(path, text, { mode: 0o600 });
+        if (identity !== undefined) chownSync(path, identity.uid, identity.gid);
+      }
+      await query("postgres", "alter system set ssl = on");
+      await stop("fast");
+      await start();
+    },
     async create(name, options = "") {
       await query("postgres", `create database ${name} ${options}`);
       return name;
