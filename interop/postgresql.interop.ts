@@ -12,6 +12,7 @@ const peer: InteropPeer = {
   version: () => succeed(join(programDirectory(), "postgres"), ["--version"]),
   variants: [
     variant("conformance", "the suite that every engine passes, and the history of the schema"),
+    variant("engine", "values, prepared statements, durability settings of the sessions"),
     variant("faults", "connections cut around COMMIT, ended and crashed: every change once"),
     variant("tls", "every sslmode, a wrong root, a wrong name, a server without TLS"),
     variant("system", "onboarding, kill -9, two services on one database, refusals"),

@@ -16,6 +16,7 @@ const codes: readonly (readonly [state: string, code: StoreErrorCode])[] = [
   ["23503", "guard-lost"],
   ["23514", "store-failed"],
   ["53100", "store-full"],
+  ["54000", "store-failed"],
   ["55P03", "store-failed"],
   ["57014", "store-failed"],
   ["57P01", "store-unreachable"],

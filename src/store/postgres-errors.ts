@@ -27,6 +27,10 @@ export function postgresErrorOf(cause: unknown, guard?: Guard): StoreError {
       });
     case diskFull:
       return new StoreError("store-full", "The database cannot grow: free space on the server's disk.", { details });
+    case programLimitExceeded:
+      return new StoreError("store-failed", "A name is longer than the 2,700 bytes that PostgreSQL can index.", {
+        details,
+      });
     case lockNotAvailable:
       return new StoreError("store-failed", "Another process holds the lock for writing to the database too long.", {
         details,
@@ -93,6 +97,7 @@ const divisionByZero = "22012";
 const uniqueViolation = "23505";
 const foreignKeyViolation = "23503";
 const diskFull = "53100";
+const programLimitExceeded = "54000";
 const lockNotAvailable = "55P03";
 const invalidPassword = "28P01";
 const invalidAuthorization = "28000";
