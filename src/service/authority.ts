@@ -132,12 +132,7 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
       return (await build(await requireProfile(profile), subject, publicKey, names)).certificate;
     },
     async issue({ profile, subject, publicKey, subjectAltName, device, run }) {
-      const { issuing } = await hierarchy();
-      if (clock.now() > issuing.certificate.notAfter)
-        return {
-          kind: "refused",
-          reason: `${issuing.record.name} has ended; move on with: hatchery ca rollover begin`,
-        };
+      requireCurrent((await hierarchy()).issuing, clock.now());
       const { certificate, serialNumber, authority, notBefore, notAfter } = await build(
         await requireProfile(profile),
         subject,
@@ -165,6 +160,21 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
       return found.revocation === undefined ? { kind: "good" } : { kind: "revoked", ...found.revocation };
     },
   };
+}
+
+/** Throws `overloaded`: an operator or the right time mends it, and devices ask again until then. */
+function requireCurrent({ record: { name }, certificate: { notBefore, notAfter } }: CaCertificate, now: number): void {
+  const complaint =
+    now > notAfter
+      ? `${name} has ended; move on with: hatchery ca rollover begin`
+      : now < notBefore
+        ? `${name} is not valid before ${new Date(notBefore).toISOString()}`
+        : undefined;
+  if (complaint !== undefined)
+    throw new ServiceError(
+      "overloaded",
+      `${complaint}, or set the clock of this machine, which says ${new Date(now).toISOString()}`,
+    );
 }
 
 async function recordsOf(tenant: string, { store }: AuthorityParts): Promise<readonly AuthorityRecord[]> {

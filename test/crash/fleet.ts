@@ -31,8 +31,8 @@ export interface Fleet {
   readonly interrupted: number;
   /** Enrols devices, one after another at each place, until the service is gone. */
   workUntilKilled(up: Up): Promise<void>;
-  /** Enrols devices until there is `enough`; each asks again when the service could not keep anything just now. */
-  workUntil(up: Up, enough: (turnedAway: number) => boolean): Promise<void>;
+  /** Enrols devices until there is `enough`; each asks again after one of the `statuses`, 503 unless given. */
+  workUntil(up: Up, enough: (turnedAway: number) => boolean, statuses?: readonly number[]): Promise<void>;
   /** Brings every device that was begun to its end. */
   finish(up: Up): Promise<void>;
   /** Asks again, with the same key, for what was received; returns what came. */
@@ -102,13 +102,13 @@ export function fleetOf(factory: Manufacturer, root: Uint8Array, prefix: string)
         }),
       );
     },
-    async workUntil(up, enough) {
+    async workUntil(up, enough, statuses = [503]) {
       let turnedAway = 0;
       await Promise.all(
         places.map(async (place) => {
           while (!enough(turnedAway))
             await attempt(place, up).catch((error: unknown) => {
-              if (!isForLater(error)) throw error;
+              if (!isForLater(error, statuses)) throw error;
               turnedAway += 1;
             });
         }),
@@ -208,9 +208,10 @@ async function approve(up: Up, run: string | undefined): Promise<void> {
   assert.ok(status === 200 || status === 409, JSON.stringify(body));
 }
 
-/** 503: to the device from its listener, or to the administrator from the API. */
-function isForLater(error: unknown): boolean {
-  return error instanceof EstFailed ? error.details["status"] === 503 : codeOf(error) === "store-refused";
+/** What the device got from its listener, or the administrator from the API. */
+function isForLater(error: unknown, statuses: readonly number[]): boolean {
+  if (error instanceof EstFailed) return statuses.some((status) => status === error.details["status"]);
+  return codeOf(error) === "store-refused";
 }
 
 const gone: ReadonlySet<string> = new Set([
