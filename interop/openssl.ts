@@ -42,6 +42,24 @@ export async function makeIdevid(directory: string, manufacturer: Credential, se
   return made;
 }
 
+/** A certificate of `commonName` by a CA, its extensions in the words of openssl's configuration. */
+export async function makeLeaf(
+  directory: string,
+  commonName: string,
+  issuer: Credential,
+  extensions: readonly string[],
+): Promise<Credential> {
+  const certificate = join(directory, `${commonName}.pem`);
+  const { key, request } = await makeRequest(directory, commonName, commonName);
+  const configuration = join(directory, `${commonName}.cnf`);
+  writeFileSync(configuration, `${extensions.join("\n")}\n`);
+  await openssl(
+    ["x509", "-req", "-in", request, "-CA", issuer.certificate, "-CAkey", issuer.key, "-CAcreateserial"],
+    ["-days", "30", "-extfile", configuration, "-out", certificate],
+  );
+  return { certificate, key };
+}
+
 export interface CertificationRequest {
   /** Private key in PEM. */
   readonly key: string;

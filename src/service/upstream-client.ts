@@ -68,7 +68,7 @@ function answerOf(operation: "cacerts" | "simpleenroll", response: HttpResponse,
     return decodeResponse(operation, response, clock.now()) satisfies EstResponse;
   } catch (error) {
     if (!(error instanceof EstFailed)) throw error;
-    if (judgesTheRequest(error)) return { kind: "refused", reason: `the upstream EST server: ${error.message}` };
+    if (judgesTheRequest(error)) return { kind: "refused", reason: error.message };
     throw notAnswered(error.message, error);
   }
 }

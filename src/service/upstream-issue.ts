@@ -46,7 +46,7 @@ export async function issueByUpstream(
     );
   const answer = await client.simpleenroll(pkcs10);
   if (answer.kind === "pending") return { ...answer, reason: "the upstream CA waits for a decision" };
-  if (answer.kind === "refused") return answer;
+  if (answer.kind === "refused") return refused(`the upstream CA: ${answer.reason}`);
 
   const certificate = answer.certificates.find((each) => equal(each.subjectPublicKeyInfo, asked.subjectPublicKeyInfo));
   if (certificate === undefined) return refused("the upstream CA sent no certificate for the key that was asked for");
