@@ -29,17 +29,30 @@ export interface HatcheryOptions {
   readonly signal?: AbortSignal;
   /** Options for Node.js itself, such as `--cpu-prof`. */
   readonly nodeOptions?: readonly string[];
+  /** More options for `hatchery up`. */
+  readonly options?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts the service on any free port and resolves when it answers; throws `hatchery-failed` with the end of its log. */
-export async function startHatchery({ directory, signal, nodeOptions = [] }: HatcheryOptions): Promise<Hatchery> {
+export async function startHatchery({
+  directory,
+  signal,
+  nodeOptions = [],
+  options = [],
+  env = {},
+}: HatcheryOptions): Promise<Hatchery> {
   const data = join(directory, "data");
   const log = join(directory, "hatchery.log");
-  mkdirSync(data, { mode: 0o700 });
+  mkdirSync(data, { mode: 0o700, recursive: true });
   const output = openSync(log, "w");
   const ports = ["--host", "127.0.0.1", "--port", "0", "--demo-port", "0", "--publication-port", "0"];
-  const args = [...nodeOptions, program, "up", "--data", data, ...ports, "--no-demo"];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", output, output], cwd: directory });
+  const args = [...nodeOptions, program, "up", "--data", data, ...ports, "--no-demo", ...options];
+  const child = spawn(process.execPath, args, {
+    stdio: ["ignore", output, output],
+    cwd: directory,
+    env: { ...process.env, ...env },
+  });
   closeSync(output);
   const ended = new Promise<number>((resolve) => child.once("close", (code) => resolve(code ?? 1)));
   const kill = () => child.kill("SIGKILL");

@@ -92,7 +92,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const onStoreError = storeFailures({
       clock: systemClock,
       onFailure: (error) =>
-        log.error({ err: error }, "what the service needs fails; devices are told to ask again later"),
+        log.error({ err: error }, `the ${failing(error)} fails; devices are told to ask again later`),
       onFatal(error) {
         log.fatal({ err: error }, "the service stops: it can keep nothing any more");
         close()
@@ -369,6 +369,11 @@ async function lastCommit(store: Store, tenants: readonly string[]): Promise<num
     times.push(...items.map(({ at }) => at));
   }
   return times.length === 0 ? undefined : Math.max(...times);
+}
+
+/** What an error of `storeErrors` is of. */
+function failing(error: unknown): "token" | "store" {
+  return codeOf(error).startsWith("hsm-") ? "token" : "store";
 }
 
 const removal = "tenant-forgotten";
