@@ -52,7 +52,7 @@ test("ok/errors: which ones end a connection, and which are worth another try", 
 const settings = parsePostgresUrl("postgres://ada:s3cret@127.0.0.1:1/hatchery", {});
 const refusals: readonly (readonly [cause: Error, sentence: RegExp])[] = [
   [answer("28P01"), /does not take the password of ada: set PGPASSWORD/],
-  [answer("28000", "no pg_hba.conf entry"), /lets ada not in: no pg_hba\.conf entry/],
+  [answer("28000", "no pg_hba.conf entry"), /does not let ada in: no pg_hba\.conf entry/],
   [answer("3D000"), /there is no database hatchery .* createdb/],
   [answer("53300", "too many clients already"), /takes no connection now: too many clients already/],
   [answer("ECONNREFUSED", "connect ECONNREFUSED"), /cannot be reached \(connect ECONNREFUSED\): start it/],

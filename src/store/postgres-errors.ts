@@ -1,5 +1,5 @@
 import { codeOf, messageOf } from "../core/errors.ts";
-import { StoreError } from "./errors.ts";
+import { StoreError, type StoreErrorCode } from "./errors.ts";
 import type { PostgresSettings } from "./postgres-url.ts";
 import type { Guard } from "./statement.ts";
 
@@ -9,67 +9,61 @@ import type { Guard } from "./statement.ts";
  */
 export function postgresErrorOf(cause: unknown, guard?: Guard): StoreError {
   if (cause instanceof StoreError) return cause;
+  const [code, sentence] = meaningOf(cause, guard);
+  return new StoreError(code, sentence, { details: { sqlstate: sqlStateOf(cause) } });
+}
+
+function meaningOf(cause: unknown, guard: Guard | undefined): readonly [code: StoreErrorCode, sentence: string] {
   const state = sqlStateOf(cause);
   if (isConnectionLoss(cause))
-    return new StoreError("store-unreachable", `The connection to the database server broke: ${messageOf(cause)}.`, {
-      details: { sqlstate: state },
-    });
-  const details = { sqlstate: state };
+    return ["store-unreachable", `The connection to the database server broke: ${messageOf(cause)}.`];
+  if (state === divisionByZero && guard !== undefined) return ["guard-lost", guard.lost];
   switch (state) {
-    case divisionByZero:
-      if (guard !== undefined) return new StoreError("guard-lost", guard.lost, { details });
-      break;
     case uniqueViolation:
-      return new StoreError("guard-lost", guard?.lost ?? "Another change made this one impossible.", { details });
+      return ["guard-lost", guard?.lost ?? "Another change made this one impossible."];
     case foreignKeyViolation:
-      return new StoreError("guard-lost", "A record that the change refers to does not exist, or no longer.", {
-        details,
-      });
+      return ["guard-lost", "A record that the change refers to does not exist, or no longer."];
     case diskFull:
-      return new StoreError("store-full", "The database cannot grow: free space on the server's disk.", { details });
+      return ["store-full", "The database cannot grow: free space on the server's disk."];
     case programLimitExceeded:
-      return new StoreError("store-failed", "A name is longer than the 2,700 bytes that PostgreSQL can index.", {
-        details,
-      });
+      return ["store-failed", "A name is longer than the 2,700 bytes that PostgreSQL can index."];
     case lockNotAvailable:
-      return new StoreError("store-failed", "Another process holds the lock for writing to the database too long.", {
-        details,
-      });
+      return ["store-failed", "Another process holds the lock for writing to the database too long."];
+    default: {
+      const said = state?.startsWith(dataException) ? "it does not take a value" : messageOf(cause);
+      return ["store-failed", `The database refused: ${said} (${state}).`];
+    }
   }
-  const said = state?.startsWith(dataException) ? "it does not take a value" : messageOf(cause);
-  return new StoreError("store-failed", `The database refused: ${said}${state === undefined ? "" : ` (${state})`}.`, {
-    details,
-  });
 }
 
 /** Why no connection could be opened, in one sentence that says what to do. */
 export function connectErrorOf(cause: unknown, settings: PostgresSettings): StoreError {
   if (cause instanceof StoreError) return cause;
-  const { shown, user, database } = settings;
+  return new StoreError("store-unreachable", refusalOf(cause, settings), { details: { sqlstate: sqlStateOf(cause) } });
+}
+
+function refusalOf(cause: unknown, { shown, user, database, password }: PostgresSettings): string {
   const state = sqlStateOf(cause);
-  const sentence = (() => {
-    switch (state) {
-      case invalidPassword:
-        return `the database server of ${shown} does not take the password of ${user}: set PGPASSWORD, or correct the passfile`;
-      case invalidAuthorization:
-        return `the database server of ${shown} lets ${user} not in: ${messageOf(cause)}`;
-      case invalidCatalogName:
-        return `there is no database ${database} on the server of ${shown}: make it with createdb`;
-      case undefined:
-        return settings.password === undefined && /client password must be/.test(messageOf(cause))
-          ? `the database server of ${shown} wants a password: set PGPASSWORD, or add a line to the passfile`
-          : `the database server of ${shown} cannot be reached (${reasonOf(cause)}): start it, or correct --database`;
-      default:
-        return `the database server of ${shown} takes no connection now: ${messageOf(cause)} (${state})`;
-    }
-  })();
-  return new StoreError("store-unreachable", sentence, { details: { sqlstate: state } });
+  switch (state) {
+    case invalidPassword:
+      return `the database server of ${shown} does not take the password of ${user}: set PGPASSWORD, or correct the passfile`;
+    case invalidAuthorization:
+      return `the database server of ${shown} does not let ${user} in: ${messageOf(cause)}`;
+    case invalidCatalogName:
+      return `there is no database ${database} on the server of ${shown}: make it with createdb`;
+    case undefined:
+      return password === undefined && /client password must be/.test(messageOf(cause))
+        ? `the database server of ${shown} wants a password: set PGPASSWORD, or add a line to the passfile`
+        : `the database server of ${shown} cannot be reached (${reasonOf(cause)}): start it, or correct --database`;
+    default:
+      return `the database server of ${shown} takes no connection now: ${messageOf(cause)} (${state})`;
+  }
 }
 
 /** Whether the error came with the end of the connection, and not as the answer to a statement. */
 export function isConnectionLoss(error: unknown): boolean {
-  const state = sqlStateOf(error);
   if (error instanceof StoreError) return error.code === "store-unreachable";
+  const state = sqlStateOf(error);
   return state === undefined || endingStates.has(state) || state.startsWith("08");
 }
 

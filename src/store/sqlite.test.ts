@@ -8,6 +8,7 @@ import { systemClock } from "../core/clock.ts";
 import type { Write } from "../core/write.ts";
 import { device, rejectsWith } from "./conformance/fixtures.test-suite.ts";
 import { everything, readEverything } from "./conformance/isolation.test-suite.ts";
+import { migrationsConformance } from "./conformance/migrations.test-suite.ts";
 import { storeConformance } from "./conformance.test-suite.ts";
 import type { Engine } from "./engine.ts";
 import { migrate } from "./migrate.ts";
@@ -28,6 +29,7 @@ function newFile(): string {
 }
 
 storeConformance(() => openSqliteStore(newFile()));
+migrationsConformance(async () => sqliteEngine(openSqliteConnection(newFile())));
 
 test("ok/file: found again after closing, for its owner only", async () => {
   const file = newFile();

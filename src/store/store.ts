@@ -31,7 +31,8 @@ export interface Store {
   readonly audit: Audit;
   /**
    * Makes all changes in order, or none, and resolves when they will survive a power cut. Throws `guard-lost` when a
-   * guard does not hold (each guard sees the changes before it), `store-full`, `store-failed` or `store-closed`.
+   * guard does not hold (each guard sees the changes before it), `store-full`, `store-failed`, `store-unreachable`,
+   * `commit-unknown` or `store-closed`.
    */
   commit(writes: readonly Write[]): Promise<void>;
   /**
