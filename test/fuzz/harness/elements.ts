@@ -9,8 +9,8 @@ import { mutations } from "../../mutate.ts";
 /**
  * Seeded changes of DER that leave it DER: one element gets another value or another type, is left out, doubled, moved, nested
  * or repeated many times, and the lengths around it follow. What flipped octets break at the first length gets as far as the
- * values' meaning here. As `ber`, half of them are written in the forms that BER has beside DER. The sample is DER of less than
- * 64 KiB.
+ * values' meaning here. Some, and as `ber` half of them, are written in the forms that BER has beside DER. The sample is DER of
+ * less than 64 KiB.
  */
 export function* elementMutations(
   seed: number,
@@ -28,7 +28,7 @@ export function* elementMutations(
     const at = { left: below(all.length) };
     const change = changes[below(changes.length)] ?? revalued;
     const changed = rewritten(elements, at, (element, siblings) => change(element, siblings, tree));
-    yield form === "ber" && below(2) === 0 ? encodedAsBer(changed, below) : encoded(changed);
+    yield below(form === "ber" ? 2 : 8) === 0 ? encodedAsBer(changed, below) : encoded(changed);
   }
 }
 

@@ -27,7 +27,13 @@ export function encodingTargets(): readonly Target[] {
     ...targetsOf("PEM", { "two certificates": utf8(`text\n${encodePem("CERTIFICATE", one).repeat(2)}`) }, readPem),
     ...targetsOf(
       "base64",
-      { line: encodeWireBase64(one, "line"), wrapped: encodeWireBase64(one, "wrapped") },
+      {
+        line: encodeWireBase64(one, "line"),
+        wrapped: encodeWireBase64(one, "wrapped"),
+        // Short, so that what is damaged is the end and its padding.
+        "one octet": encodeWireBase64(one.subarray(0, 1), "line"),
+        "two octets": encodeWireBase64(one.subarray(0, 2), "line"),
+      },
       readBase64,
     ),
   ];
