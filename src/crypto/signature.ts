@@ -17,7 +17,7 @@ export function verifySignature(
   signature: Uint8Array,
 ): boolean {
   const algorithm = signatureAlgorithmOf(algorithmIdentifier);
-  if (algorithm.keyType !== key.keyObject.asymmetricKeyType) return false;
+  if (algorithm.keyType !== algorithmFor[key.kind].keyType) return false;
   return verify(algorithm.hash, view(data), parametersOf(algorithm, key.keyObject), view(signature));
 }
 

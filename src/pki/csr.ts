@@ -142,12 +142,10 @@ function readAttribute(reader: DerReader): Attribute {
 
 /** With two challengePasswords or two extensionRequests, what is checked and what is used could be different ones. */
 function refuseDuplicates(attributes: readonly Attribute[]): void {
-  const seen = new Set<string>();
-  for (const { type } of attributes) {
-    if (seen.has(type))
-      throw new PkiError("duplicate-attribute", `Attribute ${type} occurs more than once.`, { details: { type } });
-    seen.add(type);
-  }
+  for (const [index, { type }] of attributes.entries())
+    for (let other = 0; other < index; other += 1)
+      if (attributes[other]?.type === type)
+        throw new PkiError("duplicate-attribute", `Attribute ${type} occurs more than once.`, { details: { type } });
 }
 
 function challengePasswordOf(attributes: readonly Attribute[]): string | undefined {
