@@ -82,7 +82,6 @@ export type FindingCode =
   | "no-signer-certificate"
   | "not-authenticated"
   | "unsupported-recipient"
-  | "missing-issuer"
   | "no-path";
 
 /** A field with one value or several; none when there is no value. */
