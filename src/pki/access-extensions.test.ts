@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { fromHex } from "../core/bytes.ts";
 import * as der from "../encoding/der-writer.ts";
 import {
@@ -69,4 +70,20 @@ test("fail/malformed values", () => {
 test("fail/URIs that are not ASCII", () => {
   assert.throws(() => encodeCrlDistributionPoint("http://größe/"), { code: "unencodable" });
   assert.throws(() => encodeAuthorityInfoAccess({ ocsp: crl, caIssuers: "http://größe/" }), { code: "unencodable" });
+});
+
+test("ok/any URIs are read back", () => {
+  const text = fc.webUrl();
+  fc.assert(
+    fc.property(text, text, (ocsp, caIssuers) => {
+      assert.deepEqual(crlDistributionPointsOf([encodeCrlDistributionPoint(ocsp)]), [
+        { fullName: [uri(ocsp)], partial: false },
+      ]);
+      assert.deepEqual(authorityInfoAccessOf([encodeAuthorityInfoAccess({ ocsp, caIssuers })]), [
+        { accessMethod: accessMethods.ocsp, accessLocation: uri(ocsp) },
+        { accessMethod: accessMethods.caIssuers, accessLocation: uri(caIssuers) },
+      ]);
+    }),
+    { seed: 23, numRuns: 200 },
+  );
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import fc from "fast-check";
 import { mutations } from "../../test/mutate.ts";
 import { equal, hex, utf8 } from "../core/bytes.ts";
 import { decodeWireBase64 } from "../encoding/base64.ts";
@@ -138,4 +139,15 @@ test("ok/damaged messages are answered with a PkiError or with bytes that were i
       assert.ok(error instanceof PkiError, String(error));
     }
   }
+});
+
+test("ok/any certificates are read back, in the order of a SET OF", () => {
+  const element = fc.uint8Array({ maxLength: 40 }).map((content) => der.sequence([der.octetString(content)]));
+  fc.assert(
+    fc.property(fc.array(element, { minLength: 1, maxLength: 32 }), (elements) => {
+      const sorted = elements.map(hex).sort();
+      assert.deepEqual(decodeCertsOnly(encodeCertsOnly(elements)).map(hex), sorted);
+    }),
+    { seed: 21, numRuns: 200 },
+  );
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import fc from "fast-check";
 import { mutations } from "../../test/mutate.ts";
 import { equal, hex, utf8, view } from "../core/bytes.ts";
 import { CryptoError } from "../crypto/errors.ts";
@@ -185,3 +186,27 @@ function doubled(list: Uint8Array): Uint8Array {
   const item = list.subarray(2);
   return der.sequence([item, item]);
 }
+
+test("ok/any password and extensions are read back", async () => {
+  const type = fc.integer({ min: 0, max: 2 ** 40 }).map((arc) => `1.3.6.1.4.1.32473.${arc}`);
+  const extension = fc.record({ type, critical: fc.boolean(), value: fc.uint8Array({ maxLength: 50 }) });
+  const password = fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.option(password, { nil: undefined }),
+      fc.uniqueArray(extension, { selector: ({ type }) => type, maxLength: 5 }),
+      async (challengePassword, extensions) => {
+        const options = challengePassword === undefined ? {} : { challengePassword };
+        const bytes = await buildCertificationRequest({ subject, signer, extensions, ...options });
+        const request = parseCertificationRequest(bytes);
+        assert.equal(request.challengePassword, challengePassword);
+        assert.deepEqual(
+          request.extensionRequest.map((each) => ({ ...each, value: hex(each.value) })),
+          extensions.map((each) => ({ ...each, value: hex(each.value) })),
+        );
+        assert.ok(verifyProofOfPossession(request));
+      },
+    ),
+    { seed: 22, numRuns: 100 },
+  );
+});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { mutations } from "../../test/mutate.ts";
 import { fromHex, hex, utf8 } from "../core/bytes.ts";
 import { decodeDer } from "../encoding/der.ts";
@@ -189,4 +190,67 @@ test("ok/damaged extensions are answered with a PkiError or values", () => {
       assert.ok(error instanceof PkiError, String(error));
     }
   }
+});
+
+const oid = fc
+  .array(fc.bigInt({ min: 0n, max: 2n ** 128n }), { minLength: 1, maxLength: 3 })
+  .map((arcs) => `2.25.${arcs.join(".")}`);
+const octets = fc.uint8Array({ maxLength: 60 });
+const ascii = fc.string({ unit: "binary-ascii", maxLength: 30 });
+
+test("ok/any list of extensions is read back", () => {
+  const extension = fc.record({ type: oid, critical: fc.boolean(), value: octets });
+  const list = fc.uniqueArray(extension, { selector: ({ type }) => type, maxLength: 10 });
+  const plain = (extensions: readonly Extension[]) => extensions.map((each) => ({ ...each, value: hex(each.value) }));
+  fc.assert(
+    fc.property(list, (extensions) => {
+      assert.deepEqual(plain(parseExtensions(encodeExtensions(extensions))), plain(extensions));
+    }),
+    { seed: 24, numRuns: 200 },
+  );
+});
+
+test("ok/any value of a standard extension is read back", () => {
+  const usages = fc.subarray(["digitalSignature", "keyAgreement", "keyCertSign", "cRLSign", "decipherOnly"] as const);
+  const length = fc.option(fc.nat(0x7fffffff), { nil: undefined });
+  fc.assert(
+    fc.property(
+      fc.boolean(),
+      length,
+      usages,
+      fc.array(oid, { maxLength: 8 }),
+      octets,
+      (cA, most, used, types, bytes) => {
+        const constraints = most === undefined ? { cA } : { cA, pathLenConstraint: most };
+        assert.deepEqual(basicConstraintsOf([encodeBasicConstraints(constraints)]), constraints);
+        assert.deepEqual([...(keyUsageOf([encodeKeyUsage(used)]) ?? [])], used);
+        assert.deepEqual(extKeyUsageOf([encodeExtKeyUsage(types)]), types);
+        assert.equal(hex(subjectKeyIdentifierOf([encodeSubjectKeyIdentifier(bytes)]) ?? bytesOf("00")), hex(bytes));
+        assert.equal(hex(authorityKeyIdentifierOf([encodeAuthorityKeyIdentifier(bytes)]) ?? bytesOf("00")), hex(bytes));
+      },
+    ),
+    { seed: 25, numRuns: 300 },
+  );
+});
+
+test("ok/any names are read back from a subjectAltName", () => {
+  const text = (kind: "rfc822Name" | "dNSName" | "uniformResourceIdentifier") =>
+    ascii.map((value): GeneralName => ({ kind, text: value }));
+  const addressOf = (length: number) =>
+    fc
+      .uint8Array({ minLength: length, maxLength: length })
+      .map((bytes): GeneralName => ({ kind: "iPAddress", address: Buffer.from(bytes) }));
+  const otherName = fc
+    .tuple(oid, octets)
+    .map(([type, bytes]): GeneralName => ({ kind: "otherName", type, value: der.octetString(bytes) }));
+  const name = fc.oneof(
+    ...[text("rfc822Name"), text("dNSName"), text("uniformResourceIdentifier"), addressOf(4), addressOf(16), otherName],
+    oid.map((identifier): GeneralName => ({ kind: "registeredID", identifier })),
+  );
+  fc.assert(
+    fc.property(fc.array(name, { minLength: 1, maxLength: 10 }), fc.boolean(), (all, critical) => {
+      assert.deepEqual(subjectAltNameOf([encodeSubjectAltName(all, critical)]), all);
+    }),
+    { seed: 26, numRuns: 300 },
+  );
 });
