@@ -13,9 +13,7 @@ import { contentTypeText, counted } from "./explain-words.ts";
 
 /** EnvelopedData or AuthEnvelopedData in words: for whom it is encrypted, and how. Of what is in it nothing can be told. */
 export function explainEnvelopedData(bytes: Uint8Array): Explanation {
-  const { value: data, findings } = tolerated(bytes, contentInfoShape, (message) =>
-    parseEnvelopedData(message, Math.max(message.length, 1)),
-  );
+  const { value: data, findings } = tolerated(bytes, contentInfoShape, (message) => parseEnvelopedData(message));
   if (data === undefined) {
     const summary = "This looks like an encrypted CMS message, and cannot be read as one.";
     return { kind: "enveloped-data", summary, fields: [], findings, children: [] };

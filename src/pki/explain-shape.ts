@@ -32,7 +32,7 @@ export function tolerated<T>(bytes: Uint8Array, shape: Shape, parse: (bytes: Uin
   const faults = derFaults(bytes);
   const first = elementAt(bytes, 0, bytes.length);
   const trimmed = first === undefined ? bytes : bytes.subarray(0, Math.max(first.end, 2));
-  const repaired = attempted(() => derOfBer(trimmed, trimmed.length));
+  const repaired = attempted(() => derOfBer(trimmed, mostRepaired));
   const der = repaired instanceof HatcheryError ? trimmed : repaired.value;
   const again = attempted(() => parse(der));
   if (!(again instanceof HatcheryError))
@@ -128,6 +128,9 @@ const typeNames: ReadonlyMap<number, string> = new Map([
   [tags.sequence, "SEQUENCE"],
   [tags.set, "SET"],
 ]);
+
+/** Octets of BER: what is rewritten takes many times its size. */
+const mostRepaired = 1_048_576;
 
 /** More than any structure of a fixed shape has. */
 const mostElements = 16;

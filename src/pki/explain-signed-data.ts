@@ -28,9 +28,7 @@ export interface Explained {
  * message carries. Without signers it is a certs-only message. The certificates and CRLs in it are its children.
  */
 export function explainSignedData(bytes: Uint8Array, at: number): Explained {
-  const { value: signedData, findings } = tolerated(bytes, contentInfoShape, (message) =>
-    parseSignedData(message, Math.max(message.length, 1)),
-  );
+  const { value: signedData, findings } = tolerated(bytes, contentInfoShape, (message) => parseSignedData(message));
   if (signedData === undefined) {
     const summary = "This looks like CMS SignedData, and cannot be read as such.";
     const explanation: Explanation = { kind: "signed-data", summary, fields: [], findings, children: [] };
