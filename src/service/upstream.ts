@@ -4,11 +4,11 @@ import { codeOf, messageOf } from "../core/errors.ts";
 import type { Randomness } from "../core/randomness.ts";
 import type { Write } from "../core/write.ts";
 import type { Certificate } from "../pki/certificate.ts";
-import { equalNames } from "../pki/name.ts";
 import { acceptAuthorities, anchorsAmong, EstFailed } from "../protocols/est/index.ts";
 import type { Issuer } from "../protocols/ports.ts";
 import type { Store } from "../store/store.ts";
 import type { Authority } from "./authority.ts";
+import { isIssuer } from "./authority-hierarchy.ts";
 import { crossCertify } from "./ca-import-cross.ts";
 import { ServiceError } from "./errors.ts";
 import { requireNoManufacturer } from "./trust.ts";
@@ -51,6 +51,7 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
   let failure: UpstreamFailure | undefined;
   let lastLook = Number.NEGATIVE_INFINITY;
   let looking: Promise<readonly Certificate[]> | undefined;
+  let crossing: Promise<void> | undefined;
 
   /** Goes by another state. What was asked over the former connections is still answered there. */
   async function adopt(next: UpstreamState): Promise<void> {
@@ -98,11 +99,25 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
   async function look(): Promise<readonly Certificate[]> {
     const upstream = requireInUse();
     const authorities = await publishedBy(upstream, clock);
-    if (!equalLists(authorities, state.authorities) || !isCrossedBy(await own.authorities(), state.cross)) {
+    if (!equalLists(authorities, state.authorities)) {
       const cross = await crossCertify(own, anchorsAmong(authorities), parts);
-      await change((before) => ({ ...before, authorities, cross }));
+      // Another upstream may have been set since this one was asked.
+      await change((before) => (inUse === upstream ? { ...before, authorities, cross } : before));
     }
     return authorities;
+  }
+
+  /** Certifies the upstream's CA by the root that leads now: the own CA has rolled over, or another one was imported. */
+  function crossedAnew(): Promise<void> {
+    const cross = async () => {
+      const upstream = inUse;
+      const crosses = await crossCertify(own, anchorsAmong(state.authorities), parts);
+      await change((before) => (inUse === upstream ? { ...before, cross: crosses } : before));
+    };
+    crossing ??= cross().finally(() => {
+      crossing = undefined;
+    });
+    return crossing;
   }
 
   function requireInUse(): InUse {
@@ -126,9 +141,9 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
       async authorities() {
         const authorities = await own.authorities();
         if (inUse === undefined) return authorities;
-        if (clock.monotonic() - lastLook > lookInterval || !isCrossedBy(authorities, state.cross))
-          // Devices are told what is known; why the look failed is in the status.
-          void refreshed().catch(() => {});
+        // Devices are told what is known; why the look failed is in the status.
+        if (clock.monotonic() - lastLook > lookInterval) void refreshed().catch(() => {});
+        if (!isCrossedBy(authorities, state.cross)) await crossedAnew();
         return [...authorities, ...state.cross, ...state.authorities];
       },
       issuers: async () => [...(await own.issuers()), ...state.authorities, ...state.former],
@@ -212,7 +227,8 @@ function formerOf({ authorities, former }: UpstreamState): readonly Certificate[
 }
 
 function isCrossedBy([root]: readonly Certificate[], cross: readonly Certificate[]): boolean {
-  return root !== undefined && cross.every(({ issuer }) => equalNames(issuer, root.subject));
+  // By its key as well: a root that rolls over keeps its name.
+  return root !== undefined && cross.every((each) => isIssuer(root, each));
 }
 
 function equalLists(a: readonly Certificate[], b: readonly Certificate[]): boolean {

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hex } from "../../src/core/bytes.ts";
 import { currentAnchors, currentIdentity } from "../../src/device/identity.ts";
-import { encodePem } from "../../src/encoding/pem.ts";
+import { decodePem, encodePem } from "../../src/encoding/pem.ts";
 import { formatName } from "../../src/pki/name.ts";
 import type { UpstreamStatus } from "../../src/service/upstream-status.ts";
 import { commonName, craftedRequest, newSigner } from "../est/crafted.ts";
 import { ask, basic, certificateIn, enrolment, type RawAnswer } from "../est/raw-client.ts";
 import { enrolDevice, startService, type TestService } from "../est/service.ts";
+import { type Ended, hatchery } from "./hatchery.ts";
 import { type Relay, startRelay } from "./relay.ts";
 
 // A service whose CA is another service: both run, and speak EST over real sockets.
@@ -216,6 +218,45 @@ test("fail/an upstream that does not answer, or is another than the anchor says,
   assert.deepEqual(await lower.call<UpstreamStatus>("GET", "/ca/upstream"), before);
 });
 
+test("ok/hatchery ca upstream sets, shows, tests and removes, and never tells the password", async () => {
+  const [anchor, password] = [join(lower.data, "upper.pem"), join(lower.data, "password")];
+  writeFileSync(anchor, encodePem("CERTIFICATE", upper.root));
+  writeFileSync(password, "upstream secret\n");
+  const { url } = settings();
+  const command = (...args: readonly string[]) => hatchery(["ca", "upstream", ...args, "--data", lower.data]);
+  const set = ["set", "--url", url, "--anchor", anchor, "--user", "hatchery"];
+  const outcomes = [
+    await command(...set),
+    await command("set", "--url", url, "--anchor", anchor),
+    await command("remove"),
+    await command("show"),
+    await command(...set, "--password-file", password),
+    await command("show"),
+    await command("test", "--json"),
+  ];
+  assert.deepEqual(
+    outcomes.map(({ code }) => code),
+    [2, 2, 0, 1, 0, 0, 0],
+    outcomes.map(({ stderr }) => stderr).join(""),
+  );
+  const [noTerminal, nobody, removed, none, , shown, tested] = outcomes as [
+    Ended,
+    Ended,
+    Ended,
+    Ended,
+    Ended,
+    Ended,
+    Ended,
+  ];
+  assert.match(noTerminal.stderr, /give --password-file or HATCHERY_UPSTREAM_PASSWORD/);
+  assert.match(nobody.stderr, /give either --user, or --cert and --key/);
+  assert.equal(removed.stdout, `${url} certifies no more; the tenant's own CA issues\n`);
+  assert.match(none.stderr, /has no upstream CA; set one with: hatchery ca upstream set/);
+  assert.match(shown.stdout, new RegExp(`^upstream ${url}\nas user hatchery\n`));
+  assert.equal((JSON.parse(tested.stdout) as UpstreamStatus).url, url);
+  for (const { stdout, stderr } of outcomes) assert.doesNotMatch(stdout + stderr, /upstream secret/);
+});
+
 test("ok/after its removal the own CA issues, and what the upstream issued is renewed", async () => {
   await enrolDevice(lower, "simpleenroll", "up-10", { credentials: line, binding: "never" });
   await lower.call("DELETE", "/ca/upstream");
@@ -228,4 +269,16 @@ test("ok/after its removal the own CA issues, and what the upstream issued is re
   const own = await lower.call<{ readonly issuing: string }>("GET", "/ca");
   assert.equal(encodePem("CERTIFICATE", renewed.chain[0]?.raw ?? lower.root), own.issuing);
   await lower.call("PUT", "/ca/upstream", settings());
+});
+
+test("ok/the own root rolls over beside the upstream, and its successor leads to the upstream's CA", async () => {
+  for (const step of [{ step: "begin" }, { step: "switch" }, { step: "finish", force: true }])
+    await lower.call("POST", "/ca/rollover", step);
+  const { root } = await lower.call<{ readonly root: string }>("GET", "/ca");
+  const anchors = [(decodePem(root)[0] as { readonly bytes: Uint8Array }).bytes];
+  assert.notEqual(hex(anchors[0] as Uint8Array), hex(lower.root));
+  const server = { host: "127.0.0.1", port: lower.port, anchors };
+  const device = await enrolDevice(lower, "simpleenroll", "rolled-1", { server, credentials: line, binding: "never" });
+  const { issuing } = await upper.call<{ readonly issuing: string }>("GET", "/ca");
+  assert.equal(encodePem("CERTIFICATE", device.chain[0]?.raw ?? lower.root), issuing);
 });
