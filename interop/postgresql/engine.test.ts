@@ -69,9 +69,24 @@ describe("PostgreSQL: the engine", { timeout: 100_000 }, () => {
     await assert.rejects(secret, (error: Error) => !error.message.includes("s3cret"));
   });
 
+  test("ok/commits: a statement whose preparing fell to a change that failed", async () => {
+    const insert = { sql: "insert into things (name, size) values ($1, 7)", parameters: ["fresh"] };
+    const loser = {
+      sql: "delete from things where size = $1",
+      parameters: [99],
+      guard: { rows: 1, lost: "nothing of that size" },
+    };
+    const settled = await Promise.allSettled([engine.commit([loser, insert]), engine.commit([insert])]);
+    assert.deepEqual(
+      settled.map(({ status }) => status),
+      ["rejected", "fulfilled"],
+    );
+    assert.equal((await read("select 1 from things where size = 7")).length, 1);
+  });
+
   test("ok/commits: a connection that lost its row to an administrator makes the change on another", async () => {
     await server.query("engine", "delete from commits");
-    assert.equal(await engine.commit([{ sql: "update things set size = 1", parameters: [] }]), 1);
+    assert.equal(await engine.commit([{ sql: "update things set size = 1 where name = 'on'", parameters: [] }]), 1);
     assert.equal((await server.query("engine", "select session from commits")).length, 1);
   });
 });

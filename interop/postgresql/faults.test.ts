@@ -150,7 +150,7 @@ async function enrol(store: Store, id: string): Promise<string> {
   }
 }
 
-/** Writes at sixteen places at once until `harm` has ended. */
+/** Writes at sixteen places and reads at four until `harm` has ended. */
 async function writeWhile(store: Store, harm: () => Promise<void>): Promise<Outcomes> {
   const outcomes = { kept: [] as string[], refused: [] as string[], unknown: [] as string[] };
   let going = true;
@@ -168,11 +168,18 @@ async function writeWhile(store: Store, harm: () => Promise<void>): Promise<Outc
       }
     }
   });
+  const readers = Array.from({ length: 4 }, async () => {
+    while (going) {
+      const read = await store.devices.list("a", { limit: 10 }).catch(codeOf);
+      assert.ok(typeof read !== "string" || read === "store-unreachable", String(read));
+      await delay(typeof read === "string" ? 20 : 1);
+    }
+  });
   try {
     await harm();
   } finally {
     going = false;
-    await Promise.all(writers);
+    await Promise.all([...writers, ...readers]);
   }
   return outcomes;
 }

@@ -57,8 +57,9 @@ export function postgresDatabase(settings: PostgresSettings): PostgresDatabase {
     statement_timeout: readMilliseconds,
     query_timeout: 2 * readMilliseconds,
   });
-  // A connection that breaks while nobody uses it is replaced by the next reader.
+  // A connection that breaks while nobody uses it is replaced by the next reader; one in use tells its reader.
   pool.on("error", () => {});
+  pool.on("connect", (client) => void client.on("error", () => {}));
   const names = statementNames();
 
   return {
