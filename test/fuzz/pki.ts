@@ -3,6 +3,7 @@ import { fuzzAsTold } from "./harness/main.ts";
 import { certificateTargets } from "./pki/certificates.ts";
 import { cmsTargets } from "./pki/cms.ts";
 import { encodingTargets } from "./pki/encoding.ts";
+import { explainTargets } from "./pki/explain.ts";
 import { headTargets } from "./pki/heads.ts";
 import { keyTargets } from "./pki/keys.ts";
 import { nameTargets } from "./pki/names.ts";
@@ -17,5 +18,6 @@ await fuzzAsTold([
   ...(await revocationTargets()),
   ...(await ocspTargets()),
   ...(await cmsTargets()),
+  ...explainTargets(),
   ...headTargets(),
 ]);
