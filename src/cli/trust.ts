@@ -2,7 +2,7 @@ import { basename, extname } from "node:path";
 import type { Command } from "commander";
 import type { Anchor } from "./answers.ts";
 import { segment, tenantApi } from "./api.ts";
-import { readSmallFile } from "./files.ts";
+import { certificatesFrom } from "./ca-files.ts";
 import { printable, shortTime } from "./format.ts";
 import { count, example, type Invocation, invocationOf } from "./options.ts";
 import { print, printJson } from "./output.ts";
@@ -19,7 +19,7 @@ export function addTrust(program: Command): void {
     .addHelpText("after", example("hatchery trust add acme-root.pem --name acme"))
     .action(async (file: string, { name }: { readonly name?: string }, command: Command) => {
       const invocation = invocationOf(command);
-      const body = { name: name ?? basename(file, extname(file)), pem: await certificateText(file) };
+      const body = { name: name ?? basename(file, extname(file)), pem: await certificatesFrom(file) };
       const anchor = await tenantApi(invocation).post<Anchor>("/anchors", body);
       if (invocation.json) return printJson(anchor);
       print(printable(`${anchor.name} is trusted until ${shortTime(anchor.notAfter)}: ${anchor.subject}`));
@@ -55,14 +55,3 @@ async function list(limit: number, invocation: Invocation): Promise<void> {
   print(table(["name", "subject", "until", "id"], rows));
   if (listing.more) print(`only the first ${limit} are shown; see more with --limit`);
 }
-
-/** A certificate file as the API wants it. */
-async function certificateText(file: string): Promise<string> {
-  const bytes = await readSmallFile(file, longestCertificateFile);
-  // A DER certificate begins with the tag of a SEQUENCE, which no PEM text begins with.
-  if (bytes[0] !== 0x30) return bytes.toString("utf8");
-  const { encodePem } = await import("../encoding/pem.ts");
-  return encodePem("CERTIFICATE", bytes);
-}
-
-const longestCertificateFile = 65_536;
