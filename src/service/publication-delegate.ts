@@ -75,7 +75,15 @@ export function ocspDelegates(tenant: string, parts: DelegateParts): (ca: CaCert
     const now = parts.clock.now();
     const fresh = now >= delegate.notBefore && now < (delegate.notBefore + delegate.notAfter) / 2;
     // Who asks at the same time waits for the same one.
-    return fresh || delegates.get(ca.record.name) !== present ? delegate : renewed(ca);
+    if (fresh || delegates.get(ca.record.name) !== present) return delegate;
+    try {
+      return await renewed(ca);
+    } catch (error) {
+      if (now < delegate.notBefore || now >= delegate.notAfter) throw error;
+      // A CA that cannot sign today leaves the rest of the time that its delegate has.
+      delegates.set(ca.record.name, present);
+      return delegate;
+    }
   };
 }
 

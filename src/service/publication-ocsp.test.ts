@@ -81,6 +81,20 @@ test("ok/the CA signs once for many requests, and again before its delegate ends
   assert.equal(signed.count, 3);
 });
 
+test("ok/a CA that cannot sign for now is not needed before its delegate ends", async () => {
+  const { ask, issue, clock, signed } = await responding();
+  const lamp = await issue();
+  await ask(lamp, nonce);
+  signed.failure = new Error("the token is gone");
+  clock.advance(6 * day);
+  assert.deepEqual((await ask(lamp, nonce)).status, { kind: "good" });
+  clock.advance(day);
+  await assert.rejects(ask(lamp, nonce), signed.failure);
+  signed.failure = undefined;
+  await ask(lamp, nonce);
+  assert.equal(signed.count, 2);
+});
+
 test("ok/several certificates of one CA in one message", async () => {
   const { issue, revoke, status, issuing } = await responding();
   const lamps = [await issue(), await issue()];

@@ -32,42 +32,43 @@ export async function openPublication(tenant: string, parts: PublicationParts): 
   const crls = new Map<string, StoredCrl>();
   const failing = new Set<string>();
 
-  async function refresh(ca: CaCertificate): Promise<void> {
-    const { name } = ca.record;
+  /** Does its part of a round; what goes on failing is told once. */
+  async function attempt(what: string, part: () => Promise<void>): Promise<void> {
     try {
-      crls.set(name, await currentCrl(tenant, ca, crls.get(name), parts));
-      failing.delete(name);
+      await part();
+      failing.delete(what);
     } catch (error) {
       // Another process was faster: its CRL is found in the next round.
       if (codeOf(error) === "guard-lost" || stopped.signal.aborted) return;
-      // What goes on failing is told once.
-      if (!failing.has(name)) onError(error);
-      failing.add(name);
+      if (!failing.has(what)) onError(error);
+      failing.add(what);
     }
+  }
+
+  async function refresh(ca: CaCertificate): Promise<void> {
+    const { name } = ca.record;
+    crls.set(name, await currentCrl(tenant, ca, crls.get(name), parts));
   }
 
   async function round(): Promise<void> {
     const { all } = await authority.hierarchy();
-    for (const ca of all) if (publishes(ca, clock.now()) && !stopped.signal.aborted) await refresh(ca);
+    for (const ca of all)
+      if (publishes(ca, clock.now()) && !stopped.signal.aborted) await attempt(ca.record.name, () => refresh(ca));
   }
 
   async function watch(): Promise<void> {
-    let took = 0;
-    while (!stopped.signal.aborted) {
-      try {
-        // Where a list is so long that a round takes seconds, revocations one after another leave half of the time.
-        await clock.sleep(Math.max(interval, took), stopped.signal);
-        const began = clock.monotonic();
-        await round();
-        took = clock.monotonic() - began;
-      } catch (error) {
-        if (!stopped.signal.aborted) onError(error);
-      }
+    for (let took = 0; ; ) {
+      // Where a list is so long that a round takes seconds, revocations one after another leave half of the time.
+      await clock.sleep(Math.max(interval, took), stopped.signal);
+      const began = clock.monotonic();
+      await attempt("the CAs", round);
+      took = clock.monotonic() - began;
     }
   }
 
   await round();
-  void watch();
+  // It ends when it is stopped in its sleep.
+  watch().catch(() => {});
   return {
     crl: (name) => crls.get(name),
     async certificate(name) {

@@ -142,7 +142,13 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       ["default", options.port],
       ["demo", options.demoPort],
     ] as const) {
-      const open = await openTenant(tenant, port, options, { ...parts, log, onStoreError, heads });
+      const open = await openTenant(tenant, port, options, {
+        ...parts,
+        log,
+        onStoreError,
+        heads,
+        atEnd: (end) => opened.push(end),
+      });
       tenants.set(tenant, open);
       opened.push(() => open.close());
     }
@@ -230,11 +236,13 @@ interface Parts {
   readonly onStoreError: (error: unknown) => void;
   readonly heads: AuditHeads;
   readonly publicationUrl: string;
+  /** What has to end with the service, also with one that does not get to its feet. */
+  readonly atEnd: (end: () => void) => void;
 }
 
 interface OpenTenant {
   readonly listener: HttpListener;
-  readonly publication: () => Publication;
+  readonly publication: () => Publication | undefined;
   /** The CA as it is now: a tenant that was forgotten gets another one. */
   readonly authority: () => Authority;
   readonly upstream: () => Upstream;
@@ -262,7 +270,8 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
   ];
   let authority: Authority;
   let upstream: Upstream;
-  let publication: Publication;
+  let publication: Publication | undefined;
+  parts.atEnd(() => publication?.stop());
   const onError = (error: unknown) => {
     if (storeErrors.has(codeOf(error))) parts.onStoreError(error);
     else log.error({ tenant, err: error }, "a CRL could not be made; it is tried again twice a second");
@@ -330,7 +339,7 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
     renewCredential,
     async forget() {
       heads.forget(tenant);
-      publication.stop();
+      publication?.stop();
       await upstream.close();
       await store.commit([store.tenants.remove(tenant)]);
       show(await prepare());
@@ -340,7 +349,6 @@ async function openTenant(tenant: string, port: number, options: SystemOptions, 
       ]);
     },
     async close() {
-      publication.stop();
       await listener.close();
       await upstream.close();
     },
