@@ -1,17 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hex } from "../core/bytes.ts";
 import { ManualClock } from "../core/clock.ts";
 import { type Randomness, seededRandomness } from "../core/randomness.ts";
-import { generateKey, signerOf } from "../crypto/keys.ts";
+import { generateKey, privateKeyToDer, signerOf } from "../crypto/keys.ts";
+import { sha256 } from "../crypto/mac.ts";
 import { parseCertificate } from "../pki/certificate.ts";
 import { extensionOf } from "../pki/extensions.ts";
+import { buildCertificate } from "../pki/issue.ts";
 import { encodeName, equalNames } from "../pki/name.ts";
 import { attributeTypes, extensionTypes } from "../pki/oids.ts";
 import { validatePath } from "../pki/path.ts";
 import { basicConstraintsOf, extKeyUsageOf, keyUsageOf } from "../pki/standard-extensions.ts";
 import type { CertificateRequest, Issuance } from "../protocols/ports.ts";
-import { openSqliteStore } from "../store/sqlite.ts";
+import { migrate } from "../store/migrate.ts";
+import { migrations } from "../store/migrations.ts";
+import { openSqliteStore, sqliteEngine } from "../store/sqlite.ts";
+import { openSqliteConnection } from "../store/sqlite-connection.ts";
+import { storeOver } from "../store/store.ts";
 import { openAuthority } from "./authority.ts";
+import { certifyCa, newSerialNumber } from "./authority-create.ts";
 import { setProfile } from "./ca-profiles.ts";
 import { beginRollover } from "./ca-rollover.ts";
 import { sealedKeyKeeper } from "./key-keeper.ts";
@@ -20,13 +28,14 @@ const tenant = "default";
 const start = Date.UTC(2026, 0, 1);
 const day = 24 * 3600 * 1000;
 
+/** Nothing is secret here. */
+const unsealed = { seal: (_: string, bytes: Uint8Array) => bytes, open: (_: string, bytes: Uint8Array) => bytes };
+
 async function house(randomness: Randomness = seededRandomness("authority")) {
   const clock = new ManualClock(start);
   const store = await openSqliteStore(":memory:", { clock });
   await store.commit([store.tenants.ensure({ tenant, created: start })]);
-  // Nothing is secret here.
-  const vault = { seal: (_: string, bytes: Uint8Array) => bytes, open: (_: string, bytes: Uint8Array) => bytes };
-  const parts = { store, clock, randomness, keys: sealedKeyKeeper({ store, vault }) };
+  const parts = { store, clock, randomness, keys: sealedKeyKeeper({ store, vault: unsealed }) };
   return { ...parts, parts, authority: await openAuthority(tenant, parts) };
 }
 
@@ -49,6 +58,80 @@ test("ok/open: made once, and found again", async () => {
     first.all.map(({ record }) => record),
   );
   assert.deepEqual((await store.audit.list(tenant, "oldest-first", { limit: 9 })).items.length, 1);
+});
+
+test("ok/open: the CA of a database of the first schema issues, knows its devices and rolls over", async () => {
+  const clock = new ManualClock(start);
+  const engine = sqliteEngine(openSqliteConnection(":memory:"));
+  await migrate(engine, migrations.slice(0, 1), clock);
+  const [rootKey, issuingKey] = [generateKey("P-384"), generateKey("P-256")];
+  const [rootSigner, issuingSigner] = [signerOf(rootKey), signerOf(issuingKey)];
+  const randomness = seededRandomness("first schema");
+  const name = (value: string) => encodeName([{ type: attributeTypes.commonName, value }]);
+  const span = { notBefore: start, notAfter: start + 3650 * day };
+  const ca = (what: string, { publicKey }: { readonly publicKey: Uint8Array }, pathLenConstraint: number) =>
+    certifyCa(
+      { subject: name(what), publicKey, pathLenConstraint, ...span },
+      { name: name("root"), signer: rootSigner },
+      randomness,
+    );
+  const issuing = await ca("issuing", issuingSigner, 0);
+  const device = await buildCertificate({
+    ...span,
+    serialNumber: newSerialNumber(randomness),
+    issuer: name("issuing"),
+    subject: name("lamp"),
+    publicKey: signerOf(generateKey("P-256")).publicKey,
+    extensions: [],
+    signer: issuingSigner,
+  });
+  const insert = (table: string, ...parameters: readonly (string | number | Uint8Array)[]) => ({
+    sql: `INSERT INTO ${table} VALUES (${parameters.map(() => "?").join()})`,
+    parameters,
+  });
+  await engine.commit([
+    insert("tenants", tenant, start),
+    insert("sealed_keys", tenant, "root", privateKeyToDer(rootKey)),
+    insert("sealed_keys", tenant, "issuing", privateKeyToDer(issuingKey)),
+    insert("authorities", tenant, "root", await ca("root", rootSigner, 1), "root", start),
+    insert("authorities", tenant, "issuing", issuing, "issuing", start),
+    insert(
+      "certificates",
+      tenant,
+      "issuing",
+      "4001",
+      hex(sha256(device)),
+      device,
+      "CN=lamp",
+      "device",
+      0,
+      1,
+      "d1",
+      "r1",
+    ),
+  ]);
+  await migrate(engine, migrations, clock);
+  const store = storeOver(engine);
+  const parts = { store, clock, randomness, keys: sealedKeyKeeper({ store, vault: unsealed }) };
+  const authority = await openAuthority(tenant, parts);
+  assert.deepEqual(await authority.status(parseCertificate(device)), { kind: "good" });
+  const { certificate, writes } = issued(await authority.issue(requestOf()));
+  await store.commit(writes);
+  const [issuer] = await authority.issuers();
+  assert.deepEqual(issuer?.raw, issuing);
+  const [root, ...others] = await authority.authorities();
+  assert.ok(root);
+  validatePath({
+    chain: [parseCertificate(certificate), ...others],
+    anchors: [root],
+    at: start,
+    profile: "tls-client",
+  });
+  await beginRollover({ ...parts, tenant, actor: "ada", authority });
+  assert.deepEqual(
+    (await authority.hierarchy()).all.map(({ record }) => record.name),
+    ["issuing-1", "issuing-2", "new-with-old-2", "old-with-new-2", "root-1", "root-2"],
+  );
 });
 
 test("ok/issue: by its profile, below the root, known as good and then as revoked", async () => {
