@@ -6,6 +6,7 @@ import { utf8 } from "../src/core/bytes.ts";
 import { codeOf } from "../src/core/errors.ts";
 import { publicKeyOf, verifySignature } from "../src/crypto/keys.ts";
 import { type TokenKeys, tokenKeys } from "../src/pkcs11/index.ts";
+import { formOf } from "../test/system/secret-search.ts";
 import { type Hatchery, withHatchery } from "./hatchery.ts";
 import { checkCertificate } from "./openssl.ts";
 import { command, type InteropContext, type InteropPeer, installDebianPackages, type Log, succeed } from "./peer.ts";
@@ -39,6 +40,8 @@ const peer: InteropPeer = {
         await checkDevice(hatchery, device, directory);
       });
       assert.equal(await listObjects(bench), objects, "a restart makes no keys");
+      for (const file of ["hatchery.log", "data/hatchery.db"])
+        assert.equal(formOf(utf8(pin), readFileSync(join(directory, file))), undefined, `the PIN is in ${file}`);
       return "a device was onboarded and, after a restart, renewed under a CA whose keys never left the token; pkcs11-tool lists them as never extractable";
     }),
 
