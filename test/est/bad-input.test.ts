@@ -145,6 +145,7 @@ for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
 
 test("ok/a label, white space in base64, other cases and parameters", async () => {
   const request = base64(await craftedRequest({ subject: commonName("line-7") })).replace(/.{60}/g, "$&\r\n \t");
+  await service.call("PUT", "/ca/profiles/line.7", {});
   const body = `Content-Length: ${request.length}`;
   const fields = ['content-type: APPLICATION/PKCS10 ;charset="utf-8"', body, basic("installer", password)];
   const answer = await ask(service, message("POST /.well-known/est/line.7/simpleenroll", fields, request));
