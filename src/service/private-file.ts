@@ -15,8 +15,13 @@ export function replacePrivateFile(path: string, content: Uint8Array | string): 
   } finally {
     closeSync(file);
   }
-  renameSync(draft, path);
-  const directory = openSync(dirname(path), "r");
+  movePrivateFile(draft, path);
+}
+
+/** Gives the file another name, replacing what has it, and lasts once this returns. Throws the file system's errors. */
+export function movePrivateFile(from: string, to: string): void {
+  renameSync(from, to);
+  const directory = openSync(dirname(to), "r");
   try {
     fsyncSync(directory);
   } finally {

@@ -1,11 +1,11 @@
 import { createSecretKey, type KeyObject } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync, statSync } from "node:fs";
 import { base64, fromBase64, hex, utf8 } from "../../core/bytes.ts";
 import type { Randomness } from "../../core/randomness.ts";
 import { hmacSha256 } from "../../crypto/mac.ts";
 import { type Argon2Cost, recommendedCost } from "../../crypto/passphrase.ts";
 import { ServiceError } from "../errors.ts";
+import { replacePrivateFile } from "../private-file.ts";
 
 /** Where the key comes from under which the data keys are wrapped. */
 export const vaultSources = ["file", "passphrase", "env"] as const;
@@ -63,21 +63,7 @@ export function readKeyFile(path: string): KeyFile | undefined {
  * a second copy, or sealed values without their key. The directory belongs to this process alone.
  */
 export function writeKeyFile(path: string, { bytes }: KeyFile): void {
-  const draft = `${path}.draft`;
-  rmSync(draft, { force: true });
-  const file = openSync(draft, "wx", 0o600);
-  writeSync(file, bytes);
-  fsyncSync(file);
-  closeSync(file);
-  moveKeyFile(draft, path);
-}
-
-/** Gives the file another name, replacing what has it, and lasts once this returns. */
-export function moveKeyFile(from: string, to: string): void {
-  renameSync(from, to);
-  const directory = openSync(dirname(to), "r");
-  fsyncSync(directory);
-  closeSync(directory);
+  replacePrivateFile(path, bytes);
 }
 
 function keyFileOf(bytes: Uint8Array, path: string): KeyFile {

@@ -11,16 +11,9 @@ import type { VaultKey } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
 import { firstKeyId, keyIdLength } from "../../store/vault-keys.ts";
 import { ServiceError } from "../errors.ts";
+import { movePrivateFile } from "../private-file.ts";
 import { type KeyRing, keyPurpose, sessionPurpose, type Vault, vaultOver } from "../vault.ts";
-import {
-  type KeyFile,
-  moveKeyFile,
-  newKeyFile,
-  readKeyFile,
-  type SecretKey,
-  type VaultSource,
-  writeKeyFile,
-} from "./key-file.ts";
+import { type KeyFile, newKeyFile, readKeyFile, type SecretKey, type VaultSource, writeKeyFile } from "./key-file.ts";
 import { type VaultSettings, wrappingKey, wrongKey } from "./sources.ts";
 
 export interface VaultOptions extends VaultSettings {
@@ -125,7 +118,7 @@ function opened(options: VaultOptions, path: string, first: Wrapping, ring: KeyR
     await store.commit([...(await retire(ring, next, nextWrapping, options)), store.vaultKeys.insert(row), ...more]);
     ring.keys.set(row.id, key);
     ring.current = row.id;
-    if (next !== file) moveKeyFile(nextPath, path);
+    if (next !== file) movePrivateFile(nextPath, path);
     file = next;
     wrapping = nextWrapping;
   };
@@ -187,7 +180,7 @@ function fileOf(rows: readonly VaultKey[], path: string): KeyFile {
   }
   const next = readKeyFile(nextPath);
   if (next !== undefined && fits(next)) {
-    moveKeyFile(nextPath, path);
+    movePrivateFile(nextPath, path);
     return next;
   }
   throw file === undefined ? missing(path) : changed(path);
