@@ -2,42 +2,31 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { type Logger, pino } from "pino";
-import { type Clock, systemClock } from "../core/clock.ts";
+import { pino } from "pino";
+import { systemClock } from "../core/clock.ts";
 import { codeOf } from "../core/errors.ts";
-import { type Randomness, systemRandomness } from "../core/randomness.ts";
+import { systemRandomness } from "../core/randomness.ts";
 import { type TokenOptions, tokenKeys } from "../pkcs11/index.ts";
-import { estServer, estSurvey } from "../protocols/est/index.ts";
+import { estSurvey } from "../protocols/est/index.ts";
 import { lockDirectory } from "../store/lock.ts";
 import type { Store } from "../store/store.ts";
-import type { ServerCredential } from "../transport/http/device-tls.ts";
-import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
 import { listenHttp } from "../transport/http/plain-listener.ts";
 import { listenUnix } from "../transport/http/unix.ts";
-import { admissionOf } from "./admission.ts";
-import { createApi, localActor, type ServiceStatus } from "./api/index.ts";
-import { type AuditHeads, auditHeads } from "./audit-heads.ts";
-import { type Authority, openAuthority } from "./authority.ts";
+import { createApi, type ServiceStatus } from "./api/index.ts";
+import { auditHeads } from "./audit-heads.ts";
 import { clockWatch } from "./clock-watch.ts";
 import { openDatabase } from "./database.ts";
 import { ServiceError } from "./errors.ts";
-import { credentialsOf } from "./est-users.ts";
-import { host } from "./host.ts";
 import { startHousekeeping } from "./housekeeping.ts";
-import { type KeyKeeper, sealedKeyKeeper } from "./key-keeper.ts";
+import { sealedKeyKeeper } from "./key-keeper.ts";
 import { tokenKeyKeeper } from "./key-keeper-pkcs11.ts";
-import { estRoutes } from "./listeners/est.ts";
 import { publicationRoutes } from "./listeners/publication.ts";
-import { openPublication, type Publication } from "./publication.ts";
 import { publicationUrlOf } from "./publication-urls.ts";
-import { serverCredential } from "./server-credential.ts";
 import { storeErrors, storeFailures } from "./store-failures.ts";
-import { trustOf } from "./trust.ts";
-import { openUpstream, type Upstream } from "./upstream.ts";
+import { demoIsDue, type OpenTenant, openTenant } from "./tenant.ts";
 import { openVault } from "./vault/open-vault.ts";
 import { startRekeying } from "./vault/rekey.ts";
 import type { VaultSettings } from "./vault/sources.ts";
-import type { Vault } from "./vault.ts";
 
 export interface SystemOptions {
   /** Directory of everything that is kept, or, with another database, of what is kept beside it. */
@@ -100,6 +89,13 @@ export async function startSystem(options: SystemOptions): Promise<System> {
           .finally(() => failed.resolve(error));
       },
     });
+    /** For errors that a program cannot mend: the store's are told as such, any other one as `what`. */
+    const told =
+      (what: string, more: object = {}) =>
+      (error: unknown) => {
+        if (storeErrors.has(codeOf(error))) onStoreError(error);
+        else log.error({ ...more, err: error }, what);
+      };
     const { store, shown: database } = await openDatabase(data, options.database);
     opened.push(() => store.close());
     const heads = auditHeads(join(data, "audit-heads.json"), store);
@@ -122,10 +118,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       routes: publicationRoutes({
         clock: systemClock,
         publicationOf: (tenant) => tenants.get(tenant)?.publication(),
-        onError(error) {
-          if (storeErrors.has(codeOf(error))) onStoreError(error);
-          else log.error({ err: error }, "an OCSP request could not be answered");
-        },
+        onError: told("an OCSP request could not be answered"),
       }),
       onError: ({ code, address, cause }) => {
         if (code === "handler-failed") log.error({ address, err: cause }, "a request for a CRL or for OCSP failed");
@@ -146,6 +139,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         ...parts,
         log,
         onStoreError,
+        told,
         heads,
         atEnd: (end) => opened.push(end),
       });
@@ -160,10 +154,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     };
     const rekeying = startRekeying({
       ...parts,
-      onError(error) {
-        if (storeErrors.has(codeOf(error))) onStoreError(error);
-        else log.error({ err: error }, "the vault's old key is still needed");
-      },
+      onError: told("the vault's old key is still needed"),
     });
     opened.push(() => rekeying.stop());
     const started = parts.clock.now();
@@ -192,10 +183,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         authorityChanged: (tenant) => requireOpen(tenant).authorityChanged(),
         removeDemo: () => tenants.get("demo")?.forget() ?? Promise.resolve(),
       },
-      (error) => {
-        if (storeErrors.has(codeOf(error))) onStoreError(error);
-        else log.error({ err: error }, "an API request failed");
-      },
+      told("an API request failed"),
     );
     const socket = await listenUnix(api, join(data, "api.sock"));
     opened.push(() => api.close());
@@ -226,145 +214,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
 }
 
-interface Parts {
-  readonly store: Store;
-  readonly vault: Vault;
-  readonly keys: KeyKeeper;
-  readonly clock: Clock;
-  readonly randomness: Randomness;
-  readonly log: Logger;
-  readonly onStoreError: (error: unknown) => void;
-  readonly heads: AuditHeads;
-  readonly publicationUrl: string;
-  /** What has to end with the service, also with one that does not get to its feet. */
-  readonly atEnd: (end: () => void) => void;
-}
-
-interface OpenTenant {
-  readonly listener: HttpListener;
-  readonly publication: () => Publication | undefined;
-  /** The CA as it is now: a tenant that was forgotten gets another one. */
-  readonly authority: () => Authority;
-  readonly upstream: () => Upstream;
-  /** Reads the CAs anew, and shows a certificate of the one that issues. */
-  readonly authorityChanged: () => Promise<void>;
-  /** Shows another certificate when the listener's own is near its end, or another process has changed the CAs. */
-  readonly renewCredential: () => Promise<void>;
-  /** Removes every record of the tenant; it starts anew with another CA. */
-  readonly forget: () => Promise<void>;
-  readonly close: () => Promise<void>;
-}
-
-/** One tenant: its authority, its policy, and the one listener that belongs to it. */
-async function openTenant(tenant: string, port: number, options: SystemOptions, parts: Parts): Promise<OpenTenant> {
-  const { store, clock, randomness, log, heads } = parts;
-  const names = [
-    ...new Set([
-      ...options.names,
-      hostname(),
-      "localhost",
-      "127.0.0.1",
-      "::1",
-      ...(options.host === "0.0.0.0" || options.host === "::" ? [] : [options.host]),
-    ]),
-  ];
-  let authority: Authority;
-  let upstream: Upstream;
-  let publication: Publication | undefined;
-  parts.atEnd(() => publication?.stop());
-  const onError = (error: unknown) => {
-    if (storeErrors.has(codeOf(error))) parts.onStoreError(error);
-    else log.error({ tenant, err: error }, "a CRL could not be made; it is tried again twice a second");
-  };
-  const prepare = async () => {
-    await store.commit([store.tenants.ensure({ tenant, created: clock.now() })]);
-    authority = await openAuthority(tenant, parts);
-    upstream = await openUpstream(tenant, { ...parts, authority });
-    publication = await openPublication(tenant, { ...parts, authority, onError });
-    return serverCredential(tenant, names, authority, parts);
-  };
-  const credential = await prepare();
-  let shown = credential.chain;
-  const show = (next: ServerCredential) => {
-    if (next.chain !== shown) listener.replaceCredential(next);
-    shown = next.chain;
-  };
-  let renewing = Promise.resolve();
-  const renew = async () => show(await serverCredential(tenant, names, authority, parts));
-  // One after the other: each finds what the one before has stored.
-  const renewCredential = () => {
-    renewing = renewing.then(renew, renew);
-    return renewing;
-  };
-  const est = host({
-    ...parts,
-    tenant,
-    protocol: "est",
-    responder: estServer,
-    ports: {
-      clock,
-      randomness,
-      admission: admissionOf(tenant, parts),
-      // A demo that was forgotten gets another authority behind the same listener.
-      issuer: {
-        issue: (request) => upstream.issuer.issue(request),
-        authorities: () => upstream.issuer.authorities(),
-        issuers: () => upstream.issuer.issuers(),
-        status: (certificate) => upstream.issuer.status(certificate),
-        profile: (protocol, label) => upstream.issuer.profile(protocol, label),
-      },
-      trust: trustOf(tenant, store),
-      credentials: credentialsOf(tenant, store, clock, randomness),
-    },
-  });
-  const listener = await listenHttps({
-    host: options.host,
-    port,
-    credential,
-    routes: estRoutes(est, parts.onStoreError),
-    onError: ({ code, address, cause }) => {
-      if (code === "handler-failed") log.error({ tenant, address, err: cause }, "a device's request failed");
-      else log.debug({ tenant, address, code }, "a device's request was refused");
-    },
-  });
-  return {
-    listener,
-    publication: () => publication,
-    authority: () => authority,
-    upstream: () => upstream,
-    async authorityChanged() {
-      authority.refresh();
-      await renewCredential();
-    },
-    renewCredential,
-    async forget() {
-      heads.forget(tenant);
-      publication?.stop();
-      await upstream.close();
-      await store.commit([store.tenants.remove(tenant)]);
-      show(await prepare());
-      const at = clock.now();
-      await store.commit([
-        store.audit.append({ tenant, at, actor: localActor, action: removal, subject: tenant, detail: {} }),
-      ]);
-    },
-    async close() {
-      await listener.close();
-      await upstream.close();
-    },
-  };
-}
-
-async function demoIsDue(store: Store, tenants: readonly string[]): Promise<boolean> {
-  for (const tenant of tenants) {
-    const { items } = await store.runs.list(tenant, { outcome: "granted" }, { limit: 1 });
-    // A tenant that was forgotten says so at the beginning of its audit.
-    const beginning = await store.audit.list(tenant, "oldest-first", { limit: 5 });
-    if (items.length > 0 || beginning.items.some(({ action }) => action === removal)) return false;
-  }
-  return true;
-}
-
 function urlOf(scheme: "http" | "https", host: string, port: number): string {
   const reached = host === "0.0.0.0" || host === "::" ? hostname() : host;
   return `${scheme}://${reached.includes(":") ? `[${reached}]` : reached}:${port}`;
@@ -383,8 +232,6 @@ async function lastCommit(store: Store, tenants: readonly string[]): Promise<num
 function failing(error: unknown): "token" | "store" {
   return codeOf(error).startsWith("hsm-") ? "token" : "store";
 }
-
-const removal = "tenant-forgotten";
 
 const clockJumped =
   "the clock of this machine is not where it was expected; set it if it is wrong: nothing is removed because of its age until it went on steadily for a day";
