@@ -163,6 +163,21 @@ for (const algorithm of ["P-256", "P-384", "RSA-2048", "RSA-3072"] as const)
     opensslVerify(directory, encodePem("CERTIFICATE", certificate.raw), root, [issuing]);
   });
 
+test("ok/roots in the chain's file that are weak, or signed themselves with SHA-1", () => {
+  const old = opensslCa(directory, "Old root", { algorithm: "RSA-2048", digest: "sha1" });
+  const issuing = opensslCa(directory, "Below old", { issuer: old });
+  const weak = opensslCa(directory, "Weak root", { algorithm: "RSA-1024" });
+  for (const [files, root] of [
+    [filesOf(issuing, old), old],
+    [filesOf(issuing, weak, old), old],
+  ] as const)
+    assert.equal(hex(caChainIn(files, Date.now()).root.raw), hex(derOf(root)));
+  assert.throws(() => caChainIn(filesOf(opensslCa(directory, "Below weak", { issuer: weak }), weak, old), Date.now()), {
+    code: "invalid",
+    message: /RSA keys need at least 2048 bits/,
+  });
+});
+
 test("fail/a CA that cannot issue here is refused, and nothing changes", async () => {
   const { root, issuing } = hierarchy("Wrong");
   const other = hierarchy("Other");

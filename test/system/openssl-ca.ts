@@ -18,6 +18,9 @@ export interface OpensslCaOptions {
   /** Value of basicConstraints behind `critical,`. */
   readonly basicConstraints?: string;
   readonly keyUsage?: string;
+  readonly digest?: "sha256" | "sha1";
+  /** Further extensions as openssl's configuration writes them, such as `nameConstraints = permitted;DNS:example.com`. */
+  readonly extensions?: readonly string[];
 }
 
 /** Makes a CA in `directory`, its files named after `name`. */
@@ -27,6 +30,7 @@ export function opensslCa(directory: string, name: string, options: OpensslCaOpt
   const configuration = join(directory, `${name}.cnf`);
   // A configuration of its own: what the system's adds differs between distributions.
   const extensions = [
+    ...(options.extensions ?? []),
     "subjectKeyIdentifier = hash",
     ...(issuer === undefined ? [] : ["authorityKeyIdentifier = keyid"]),
   ];
@@ -41,7 +45,17 @@ export function opensslCa(directory: string, name: string, options: OpensslCaOpt
     ].join("\n"),
   );
   openssl([
-    ...["req", "-x509", ...newKey[algorithm], "-nodes", "-keyout", keyFile, "-out", certificateFile],
+    ...[
+      "req",
+      "-x509",
+      `-${options.digest ?? "sha256"}`,
+      ...newKey[algorithm],
+      "-nodes",
+      "-keyout",
+      keyFile,
+      "-out",
+      certificateFile,
+    ],
     ...["-days", "3650", "-config", configuration, "-subj", `/O=Example/CN=${name}`],
     ...(issuer === undefined ? [] : ["-CA", issuer.certificateFile, "-CAkey", issuer.keyFile]),
   ]);
