@@ -1,13 +1,14 @@
 import type { GeneralName } from "./general-name.ts";
 import { isHostName } from "./host-name.ts";
-import { isNameWithin } from "./name.ts";
+import { isNameWithin, mayBeWithin } from "./name.ts";
 import type { NameConstraints, Subtree } from "./name-constraints.ts";
 
 /**
  * The first of `names` that `constraints` do not allow; undefined when they allow them all. A name is allowed when it is in no
  * excluded subtree, and in a permitted one if there is one of its form (RFC 5280 6.1.3 (b), (c)). Names that cannot be compared
  * with a subtree of their form are not allowed: those of forms whose subtrees RFC 5280 4.2.1.10 leaves undefined, and those
- * that are not well-formed. One name costs one comparison for each subtree.
+ * that are not well-formed. A directoryName is excluded when `mayBeWithin` says so, and permitted when `isNameWithin` does. One
+ * name costs one comparison for each subtree.
  */
 export function forbiddenName(
   names: readonly GeneralName[],
@@ -15,9 +16,10 @@ export function forbiddenName(
 ): GeneralName | undefined {
   return names.find((name) => {
     const host = hostOf(name);
-    const relation = (base: Subtree) => relationOf(name, host, base);
-    if (excludedSubtrees.some((base) => touching.has(relation(base)))) return true;
-    const ofItsForm = permittedSubtrees.map(relation).filter((one) => one !== "other-form");
+    if (excludedSubtrees.some((base) => touching.has(relationOf(name, host, base, mayBeWithin)))) return true;
+    const ofItsForm = permittedSubtrees
+      .map((base) => relationOf(name, host, base, isNameWithin))
+      .filter((relation) => relation !== "other-form");
     return ofItsForm.length > 0 && !ofItsForm.includes("within");
   });
 }
@@ -25,12 +27,17 @@ export function forbiddenName(
 /** `partly` is a wildcard of which one name is within, or a name of which nobody can tell. */
 type Relation = "within" | "outside" | "partly" | "other-form";
 
-/** `host` is that of the name, found once for all subtrees. */
-function relationOf(name: GeneralName, host: string | undefined, base: Subtree): Relation {
+/** `host` is that of the name, found once for all subtrees; `isWithin` compares directoryNames. */
+function relationOf(
+  name: GeneralName,
+  host: string | undefined,
+  base: Subtree,
+  isWithin: typeof isNameWithin,
+): Relation {
   if (name.kind !== base.kind) return "other-form";
   switch (base.kind) {
     case "directoryName":
-      return name.kind === base.kind && isNameWithin(name.name, base.name) ? "within" : "outside";
+      return name.kind === base.kind && isWithin(name.name, base.name) ? "within" : "outside";
     case "iPAddress":
       return name.kind === base.kind && isInRange(name.address, base) ? "within" : "outside";
     case "dNSName":

@@ -6,7 +6,16 @@ import { fromHex, hex } from "../core/bytes.ts";
 import * as der from "../encoding/der-writer.ts";
 import { tags } from "../encoding/tags.ts";
 import { PkiError } from "./errors.ts";
-import { attribute, encodeName, equalNames, formatName, isEmptyName, isNameWithin, parseName } from "./name.ts";
+import {
+  attribute,
+  encodeName,
+  equalNames,
+  formatName,
+  isEmptyName,
+  isNameWithin,
+  mayBeWithin,
+  parseName,
+} from "./name.ts";
 import { attributeTypes } from "./oids.ts";
 
 const { commonName, countryName, organizationName, serialNumber, domainComponent } = attributeTypes;
@@ -118,6 +127,57 @@ test("ok/a name is within itself, and within what it begins with", () => {
   for (const base of [of("b"), of("a", "b", "c"), of("a", "bc"), of("aa")])
     assert.ok(!isNameWithin(of("a", "b"), base), formatName(base));
   assert.ok(!isNameWithin(of("ab"), of("a")));
+});
+
+test("ok/a name may be within a base in another string type, case, or with what nobody sees", () => {
+  const cn = (value: Uint8Array) => parseName(nameOf([[commonName, value]]));
+  const text = (value: string) => cn(der.utf8String(value));
+  const base = text("Straße 7");
+  const utf16 = (value: string) => Buffer.from(value, "utf16le").swap16();
+  const utf32 = (value: string) =>
+    Buffer.concat(Array.from(value, (one) => Buffer.concat([Buffer.of(0, 0), utf16(one)])));
+  for (const within of [
+    cn(der.element(tags.bmpString, utf16("STRASSE 7"))),
+    cn(der.element(tags.universalString, utf32("Straße 7"))),
+    cn(der.element(tags.teletexString, Buffer.from("straße 7", "latin1"))),
+    cn(der.ia5String(" Strasse  7")),
+    cn(der.element(tags.visibleString, Buffer.from("strasse 7"))),
+    text("Stra\u00adße 7"),
+    text("Straße\u200b 7\ufeff"),
+    text("Stra\u034fße \u20607"),
+    text("Stra\0ẞe\u0085\u00a07"),
+    // GeneralString, OCTET STRING, and a UTF8String in pieces: what they hold is not known here.
+    cn(der.element(27, Buffer.from("x"))),
+    cn(der.octetString(Buffer.from("x"))),
+    cn(der.element(tags.utf8String | 0x20, der.utf8String("x"))),
+  ]) {
+    assert.ok(mayBeWithin(within, base), formatName(within));
+    assert.ok(!isNameWithin(within, base), formatName(within));
+  }
+  for (const outside of [
+    text("Straße7"),
+    text("Straße 8"),
+    parseName(nameOf([[organizationName, der.utf8String("Straße 7")]])),
+  ])
+    assert.ok(!mayBeWithin(outside, base), formatName(outside));
+  assert.ok(mayBeWithin(text("ΟΔΟΣ"), text("οδοσ")) && mayBeWithin(text("οδος"), text("οδοσ")));
+  assert.ok(!equalNames(text("a\ufeffb"), text("a b")));
+});
+
+test("ok/what is within a name may be within it", () => {
+  const text = fc.string({
+    unit: fc.constantFrom("a", "A", "ß", "ẞ", "Σ", "ς", "İ", " ", "\t", "\x85", "\ufeff", "\u200b", "¨"),
+  });
+  const values = fc.array(text, { maxLength: 2 });
+  const nameWith = (list: readonly string[]) =>
+    parseName(encodeName(list.map((value) => ({ type: commonName, value }))));
+  fc.assert(
+    fc.property(values, values, (a, b) => {
+      const [name, base] = [nameWith(a), nameWith(b)];
+      assert.ok(!isNameWithin(name, base) || mayBeWithin(name, base));
+    }),
+    { seed: 4518, numRuns: 2000 },
+  );
 });
 
 test("ok/the order of the attributes within one RDN does not matter", () => {

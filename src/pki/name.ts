@@ -11,6 +11,7 @@ export class Name {
   readonly raw: Uint8Array;
   readonly relativeDistinguishedNames: readonly (readonly AttributeTypeAndValue[])[];
   #normalised: string | undefined;
+  #folded: readonly FoldedRdn[] | undefined;
 
   constructor(raw: Uint8Array, relativeDistinguishedNames: readonly (readonly AttributeTypeAndValue[])[]) {
     this.raw = raw;
@@ -24,6 +25,19 @@ export class Name {
     );
     return this.#normalised;
   }
+
+  /** What `mayBeWithin` compares. */
+  get folded(): readonly FoldedRdn[] {
+    this.#folded ??= this.relativeDistinguishedNames.map(foldedRdn);
+    return this.#folded;
+  }
+}
+
+/** A RelativeDistinguishedName as a reader sees it who takes much for the same. */
+interface FoldedRdn {
+  readonly types: string;
+  /** Undefined when the text of one of them is not known. */
+  readonly texts: string | undefined;
 }
 
 export interface AttributeTypeAndValue {
@@ -76,6 +90,19 @@ export function isNameWithin(name: Name, base: Name): boolean {
 }
 
 /**
+ * Whether some reader could take a name for `base` or one below it, which is true of all that `isNameWithin` says it of. Here
+ * the string type does not matter, nor what RFC 4518 2.2 maps to nothing, and a value without a text may have any. For
+ * exclusions alone: it vouches for nothing.
+ */
+export function mayBeWithin(name: Name, base: Name): boolean {
+  return base.folded.every(({ types, texts }, depth) => {
+    const own = name.folded[depth];
+    if (own === undefined || own.types !== types) return false;
+    return own.texts === texts || own.texts === undefined || texts === undefined;
+  });
+}
+
+/**
  * The text form of RFC 4514, the most specific attribute first. Control and format characters are escaped as well, so that a
  * name in a log shows what it holds.
  */
@@ -117,7 +144,20 @@ function readAttribute(reader: DerReader): AttributeTypeAndValue {
 function normalisedAttribute({ type, value, text }: AttributeTypeAndValue): string {
   const folds = value.tag === tags.printableString || value.tag === tags.utf8String || type === domainComponent;
   if (text === undefined || !folds) return `${type}#${hex(value.raw)}`;
-  return `${type}=${text.normalize("NFKC").toLowerCase().trim().replace(/\s+/g, " ")}`;
+  return `${type}=${text.normalize("NFKC").toLowerCase().trim().replace(whiteSpace, " ")}`;
+}
+
+function foldedRdn(rdn: readonly AttributeTypeAndValue[]): FoldedRdn {
+  const types = rdn.map(({ type }) => type).sort();
+  if (rdn.some(({ text }) => text === undefined)) return { types: types.join(), texts: undefined };
+  const texts = rdn.map(({ type, text = "" }) => `${type}=${foldedText(text)}`).sort();
+  return { types: types.join(), texts: JSON.stringify(texts) };
+}
+
+/** RFC 4518 2.2 to 2.6.1; both cases in turn fold `ß` and `ẞ` to `SS`, and all forms of sigma to one (RFC 3454 B.2). */
+function foldedText(text: string): string {
+  const mapped = text.normalize("NFKC").toLowerCase().toUpperCase().normalize("NFKC");
+  return mapped.replace(whiteSpace, " ").replace(insignificant, "").replace(/ +/g, " ").trim();
 }
 
 function formatAttribute({ type, value, text }: AttributeTypeAndValue): string {
@@ -138,6 +178,12 @@ function encodeText(type: string, text: string): Uint8Array {
   // RFC 5280 4.1.2.4: one type for all other values, so that the same text has the same bytes everywhere.
   return der.utf8String(text);
 }
+
+/** What RFC 4518 2.2 maps to a space. */
+const whiteSpace = /[\t-\r\x85\p{Z}]+/gu;
+
+/** What RFC 4518 2.2 maps to nothing, and all else that is not seen. */
+const insignificant = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\ufffc]/gu;
 
 const { domainComponent } = attributeTypes;
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as der from "../encoding/der-writer.ts";
+import { tags } from "../encoding/tags.ts";
 import type { Certificate } from "./certificate.ts";
 import type { GeneralName } from "./general-name.ts";
 import { encodeName, parseName } from "./name.ts";
@@ -11,6 +13,9 @@ import { encodeBasicConstraints, encodeSubjectAltName } from "./standard-extensi
 
 const [root, middle, low, device] = ["Root", "Middle", "Low", "Device"].map(party) as [Party, Party, Party, Party];
 const plainRoot = await ca(root, root);
+
+/** X.680 41: a type whose characters nobody here knows. */
+const generalString = 27;
 
 const dns = (text: string) => ({ kind: "dNSName" as const, text });
 const mail = (text: string) => ({ kind: "rfc822Name" as const, text });
@@ -97,6 +102,30 @@ test("ok/a subject is a directoryName, unless it is empty", async () => {
   refuses("name-not-permitted", input([await endEntity(middle, device), constrained]));
   const outside: GeneralName = { kind: "directoryName", name: parseName(device.name) };
   refuses("name-not-permitted", input([await endEntity(middle, inside, names(outside)), constrained]));
+});
+
+test("fail/an excluded directoryName in another string type, or with what nobody sees in it", async () => {
+  const organization = (value: Uint8Array) =>
+    der.sequence([der.setOf([der.sequence([der.objectIdentifier(attributeTypes.organizationName), value])])]);
+  const excluded = parseName(organization(der.utf8String("Evil")));
+  const constrained = await ca(root, middle, excluding({ kind: "directoryName", name: excluded }));
+  const leaf = (value: Uint8Array) => endEntity(middle, { ...device, name: organization(value) });
+  const utf16 = Buffer.from("Evil", "utf16le").swap16();
+  for (const value of [
+    der.printableString("EVIL"),
+    der.ia5String("Evil"),
+    der.element(tags.teletexString, Buffer.from("Evil")),
+    der.element(tags.bmpString, utf16),
+    der.utf8String("E\u00advil"),
+    der.utf8String("Evil\u200b"),
+    der.element(generalString, Buffer.from("Evil")),
+  ])
+    refuses("name-not-permitted", input([await leaf(value), constrained]));
+  for (const value of [der.utf8String("E vil"), der.element(tags.teletexString, Buffer.from("Good"))])
+    accepts([await leaf(value), constrained]);
+  // To be permitted takes more than to look alike.
+  const permitted = await ca(root, middle, permitting({ kind: "directoryName", name: excluded }));
+  refuses("name-not-permitted", input([await leaf(der.ia5String("Evil")), permitted]));
 });
 
 test("ok/an emailAddress of the subject is an rfc822Name, a common name is no dNSName", async () => {

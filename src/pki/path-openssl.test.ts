@@ -7,6 +7,7 @@ import { after, test } from "node:test";
 import fc from "fast-check";
 import * as der from "../encoding/der-writer.ts";
 import { encodePem } from "../encoding/pem.ts";
+import { tags } from "../encoding/tags.ts";
 import type { Certificate } from "./certificate.ts";
 import { PathError } from "./errors.ts";
 import type { Extension } from "./extensions.ts";
@@ -116,6 +117,43 @@ test("ok/openssl and we agree on name constraints", async () => {
       JSON.stringify({ permittedSubtrees, excludedSubtrees, lists }),
     );
     for (const verdict of ours) verdicts.add(String(verdict));
+  }
+  assert.equal(verdicts.size, 2);
+});
+
+test("ok/openssl and we agree on excluded directoryNames of all string types", async () => {
+  const wide = (text: string) => Buffer.from(text, "utf16le").swap16();
+  const value = fc
+    .tuple(
+      fc.constantFrom<(text: string) => Uint8Array>(
+        der.utf8String,
+        der.printableString,
+        der.ia5String,
+        (text) => der.element(tags.teletexString, Buffer.from(text)),
+        (text) => der.element(tags.bmpString, wide(text)),
+      ),
+      fc.constantFrom("a b", "A  b", " a b", "ab", "b"),
+    )
+    .map(([encode, text]) => encode(text));
+  const name = fc
+    .array(value, { minLength: 1, maxLength: 2 })
+    .map((values) =>
+      der.sequence(
+        values.map((each) => der.setOf([der.sequence([der.objectIdentifier(attributeTypes.organizationName), each])])),
+      ),
+    );
+  const verdicts = new Set<boolean>();
+  for (const [base, subjects] of fc.sample(fc.tuple(name, fc.array(name, { minLength: 16, maxLength: 16 })), {
+    seed: 4518,
+    numRuns: 12,
+  })) {
+    const excludedSubtrees: readonly Subtree[] = [{ kind: "directoryName", name: parseName(base) }];
+    const constraints = encodeNameConstraints({ permittedSubtrees: [], excludedSubtrees });
+    const constrained = await ca(root, middle, { extensions: [constraints] });
+    const leaves = await Promise.all(subjects.map((subject) => endEntity(middle, { ...device, name: subject })));
+    const ours = leaves.map((leaf) => isAccepted([leaf, constrained]));
+    assert.deepEqual(ours, acceptedByOpenssl(leaves, [constrained]));
+    for (const verdict of ours) verdicts.add(verdict);
   }
   assert.equal(verdicts.size, 2);
 });
