@@ -1,6 +1,8 @@
 import type { DerReader } from "../encoding/der.ts";
+import * as der from "../encoding/der-writer.ts";
 import { DerError } from "../encoding/errors.ts";
 import { contextPrimitive } from "../encoding/tags.ts";
+import { encoding } from "./errors.ts";
 import { type Extension, extensionValue } from "./extensions.ts";
 import { extensionTypes, policies } from "./oids.ts";
 
@@ -27,6 +29,14 @@ export function certificatePoliciesOf(extensions: readonly Extension[]): readonl
     if (found.length === 0) throw new DerError("bad-value", "certificatePolicies holds no policy.");
     return found;
   });
+}
+
+/** Not critical, without qualifiers (RFC 5280 4.2.1.4); throws PkiError `unencodable`. */
+export function encodeCertificatePolicies(identifiers: readonly string[]): Extension {
+  const value = encoding("certificatePolicies", () =>
+    der.sequence(identifiers.map((identifier) => der.sequence([der.objectIdentifier(identifier)]))),
+  );
+  return { type: extensionTypes.certificatePolicies, critical: false, value };
 }
 
 /** The policies of its issuer that policyMappings map to others; undefined when absent; throws PkiError `malformed-extension`. */

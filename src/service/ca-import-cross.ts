@@ -1,7 +1,10 @@
 import type { Clock } from "../core/clock.ts";
 import type { Randomness } from "../core/randomness.ts";
 import { type Certificate, parseCertificate } from "../pki/certificate.ts";
+import type { Extension } from "../pki/extensions.ts";
 import { buildCertificate } from "../pki/issue.ts";
+import { extensionTypes, policies } from "../pki/oids.ts";
+import { encodeCertificatePolicies } from "../pki/policies.ts";
 import {
   basicConstraintsOf,
   encodeAuthorityKeyIdentifier,
@@ -16,7 +19,7 @@ import { newSerialNumber } from "./authority-create.ts";
 
 /**
  * Another's CAs as certified by the tenant's root, so that devices which trust the root are led to them (the NewWithOld of
- * RFC 7030 4.1.3); none when the root's key is not kept here. Whether they are to be trusted is the caller's to know.
+ * RFC 7030 4.1.3), bound by what binds the CAs themselves; none when the root's key is not kept here. Whether they are to be trusted is the caller's to know.
  */
 export async function crossCertify(
   authority: Authority,
@@ -41,6 +44,7 @@ export async function crossCertify(
         // Its own: what it issued points at it.
         encodeSubjectKeyIdentifier(subjectKeyIdentifierOf(ca.extensions) ?? keyIdentifierOf(ca.subjectPublicKeyInfo)),
         encodeAuthorityKeyIdentifier(subjectKeyIdentifierOf(extensions) ?? keyIdentifierOf(subjectPublicKeyInfo)),
+        ...boundsOf(ca),
       ],
       signer,
     }),
@@ -48,5 +52,22 @@ export async function crossCertify(
   return (await Promise.all(crosses)).map((der) => parseCertificate(der));
 }
 
+/** Who comes by the tenant's root shall not be led further than who trusts the CA itself. */
+function boundsOf({ extensions }: Certificate): readonly Extension[] {
+  const bounds = extensions.filter(({ type }) => bounding.has(type));
+  // An anchor without policies is one for all of them, any other certificate one for none (RFC 5280 6.1.3 (e)).
+  return bounds.some(({ type }) => type === extensionTypes.certificatePolicies)
+    ? bounds
+    : [...bounds, encodeCertificatePolicies([policies.anyPolicy])];
+}
+
+const bounding: ReadonlySet<string> = new Set([
+  extensionTypes.nameConstraints,
+  extensionTypes.certificatePolicies,
+  extensionTypes.policyMappings,
+  extensionTypes.policyConstraints,
+  extensionTypes.inhibitAnyPolicy,
+  extensionTypes.extKeyUsage,
+]);
 /** Devices' clocks are often a little behind. */
 const clockSkew = 5 * 60 * 1000;
