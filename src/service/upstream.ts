@@ -210,7 +210,7 @@ async function publishedBy(
   if (published.length > mostAuthorities)
     throw new ServiceError("invalid", `the upstream publishes more than ${mostAuthorities} CA certificates`);
   try {
-    const anchors = [...settings.anchors, ...known.map(({ raw }) => raw)];
+    const anchors = [...settings.anchors, ...anchorsAmong(known).map(({ raw }) => raw)];
     return acceptAuthorities(published, anchors, clock.now()).authorities;
   } catch (cause) {
     if (!(cause instanceof EstFailed)) throw cause;

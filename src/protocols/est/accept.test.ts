@@ -47,6 +47,48 @@ test("fail/cacerts: a CA by a root that is not known here, of a trusted one's na
     });
 });
 
+test("ok/cacerts: a root that rolled over twice while the device slept, each vouched for by the one before", async () => {
+  const named = [commonName("root")];
+  const roots = [await newAuthority("root"), await newAuthority("root"), await newAuthority("root")] as const;
+  const [first, second, third] = roots;
+  const newWithOld = await Promise.all([
+    certify(named, third.signer, second, { cA: true }),
+    certify(named, second.signer, first, { cA: true, pathLenConstraint: 0 }),
+  ]);
+  const published = [third.certificate, ...newWithOld, second.certificate, first.certificate];
+  const { authorities } = acceptAuthorities(published, [first.certificate.raw], now);
+  assert.deepEqual(authorities, [third.certificate, second.certificate, first.certificate, ...newWithOld]);
+});
+
+test("ok/cacerts: a CA that an anchor has certified for devices alone is followed through that, and is no root", async () => {
+  const { root } = await house();
+  const brought = await newAuthority("brought along");
+  const cross = await certify([commonName("brought along")], brought.signer, root, { cA: true, pathLenConstraint: 0 });
+  const { authorities } = acceptAuthorities([brought.certificate, cross], [root.certificate.raw], now);
+  assert.deepEqual(authorities, [cross]);
+});
+
+test("fail/cacerts: a root by the issuing CA's key, although a self-issued certificate fits below its path length", async () => {
+  const { root } = await house();
+  const named = [commonName("issuing")];
+  const { signer } = newKey();
+  const issuing = {
+    signer,
+    certificate: await certify(named, signer, root, { cA: true, pathLenConstraint: 0 }),
+  };
+  const rogue = await newAuthority("issuing");
+  const cross = await certify(named, rogue.signer, issuing, { cA: true });
+  const itself = await certify(named, signer, undefined, { cA: true });
+  const known = [root.certificate, issuing.certificate];
+  for (const published of [
+    [...known, cross, rogue.certificate],
+    [...known, itself, cross, rogue.certificate],
+  ])
+    assert.throws(() => acceptAuthorities(published, [root.certificate.raw], now), { code: "anchors-not-confirmed" });
+  const { authorities } = acceptAuthorities([...known, itself], [root.certificate.raw], now);
+  assert.deepEqual(authorities, known);
+});
+
 test("fail/cacerts: a root that no anchor vouches for, a stranger's CA, a device's certificate, nothing", async () => {
   const { root, issuing, certificate } = await house();
   const stranger = await newAuthority("stranger");

@@ -6,13 +6,14 @@ import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
 import { attribute, equalNames } from "../../pki/name.ts";
 import { attributeTypes } from "../../pki/oids.ts";
 import { validatePath } from "../../pki/path.ts";
+import { basicConstraintsOf } from "../../pki/standard-extensions.ts";
 import type { DeviceKey } from "../ports.ts";
 import { EstFailed } from "./errors.ts";
 
 /**
  * What a device takes over of the certificates that cacerts published: those that are an explicit anchor or lead to one
- * (RFC 7030 4.1.3), the roots first. A new root is taken over when an anchor vouches for it through a NewWithOld or OldWithNew
- * certificate, and then vouches for others itself. Throws EstFailed `anchors-not-confirmed` for one that none vouches for:
+ * (RFC 7030 4.1.3), the roots first. A new root is taken over when an anchor itself has certified it, through a NewWithOld or
+ * OldWithNew certificate, and then vouches for others. Throws EstFailed `anchors-not-confirmed` for one that none vouches for:
  * that takes a person.
  */
 export function acceptAuthorities(
@@ -21,30 +22,55 @@ export function acceptAuthorities(
   now: number,
 ): { readonly authorities: readonly Certificate[]; readonly signaturesVerified: number } {
   const trusted = anchors.map(parseAnchor);
-  const roots: Certificate[] = [];
-  const others: Certificate[] = [];
+  const isTrusted = ({ raw }: Certificate) => trusted.some((anchor) => equal(anchor.raw, raw));
+  const selfSigned = published.filter(isSelfSigned);
+  const roots = selfSigned.filter(isTrusted);
   let signaturesVerified = 0;
-  const [selfSigned, rest] = [published.filter(isSelfSigned), published.filter((each) => !isSelfSigned(each))];
-  for (const certificate of [...selfSigned, ...rest]) {
-    const accepted = selfSigned.includes(certificate) ? roots : others;
-    if (!trusted.some((anchor) => equal(anchor.raw, certificate.raw))) {
+  const confirm = (certificate: Certificate, others: readonly Certificate[]) => {
+    const input = { chain: [certificate, ...others], anchors: [...trusted, ...roots], at: now, profile: "ca" } as const;
+    signaturesVerified += validatePath(input).signaturesVerified;
+  };
+
+  // Each root that is taken over may vouch for the next: a device may have slept through several roll-overs.
+  const pending = new Set(selfSigned.filter((each) => !isTrusted(each)));
+  const failures = new Map<Certificate, unknown>();
+  let before: number;
+  do {
+    before = pending.size;
+    for (const root of pending) {
       try {
-        const chain = [certificate, ...published.filter((other) => other !== certificate)];
-        const anchorsNow = [...trusted, ...roots];
-        signaturesVerified += validatePath({ chain, anchors: anchorsNow, at: now, profile: "ca" }).signaturesVerified;
-      } catch (cause) {
-        // A cross certificate by a root that others know: what it certifies is trusted here already.
-        if (accepted === others && [...trusted, ...roots].some((each) => isSameCa(each, certificate))) continue;
-        throw new EstFailed(
-          "anchors-not-confirmed",
-          `the server published a CA certificate that the trusted anchors do not vouch for; compare it with its operator and give it as an anchor if it is right: ${messageOf(cause)}`,
-          { cause },
+        confirm(
+          root,
+          published.filter((each) => vouchesFor(each, root)),
         );
+        roots.push(root);
+        pending.delete(root);
+      } catch (cause) {
+        failures.set(root, cause);
       }
     }
-    accepted.push(certificate);
-  }
-  const authorities = [...roots, ...others];
+  } while (pending.size < before);
+  // No root, but a CA of an anchor all the same: what it has issued leads there through that certificate.
+  for (const root of pending)
+    if (!published.some((each) => each !== root && isSameCa(each, root) && certifiesNoCas(each)))
+      throw notConfirmed(failures.get(root));
+
+  const others = published.filter((certificate) => {
+    if (selfSigned.includes(certificate)) return false;
+    if (isTrusted(certificate)) return true;
+    try {
+      confirm(
+        certificate,
+        published.filter((other) => other !== certificate),
+      );
+      return true;
+    } catch (cause) {
+      // A cross certificate by a root that others know: what it certifies is trusted here already.
+      if ([...trusted, ...roots].some((each) => isSameCa(each, certificate))) return false;
+      throw notConfirmed(cause);
+    }
+  });
+  const authorities = [...selfSigned.filter((each) => roots.includes(each)), ...others];
   if (authorities.length === 0) throw new EstFailed("anchors-not-confirmed", "the server published no CA certificate");
   return { authorities, signaturesVerified };
 }
@@ -115,6 +141,27 @@ function isSelfSigned(certificate: Certificate): boolean {
     if (error instanceof CryptoError) return true;
     throw error;
   }
+}
+
+/**
+ * Whether a cross certificate makes a root of what it certifies. The issuing CA below a root has such a certificate as well, and
+ * with one of its own making it would be a root, or make one, if it were not for its path length: a self-issued certificate
+ * does not count against that (RFC 5280 6.1.4 (l)), and is a root's own affair (RFC 4210 4.4).
+ */
+function vouchesFor(cross: Certificate, root: Certificate): boolean {
+  return cross !== root && isSameCa(cross, root) && (isSelfIssued(cross) || !certifiesNoCas(cross));
+}
+
+function certifiesNoCas({ extensions }: Certificate): boolean {
+  return basicConstraintsOf(extensions)?.pathLenConstraint === 0;
+}
+
+function notConfirmed(cause: unknown): EstFailed {
+  return new EstFailed(
+    "anchors-not-confirmed",
+    `the server published a CA certificate that the trusted anchors do not vouch for; compare it with its operator and give it as an anchor if it is right: ${messageOf(cause)}`,
+    { cause },
+  );
 }
 
 function isSameCa(a: Certificate, b: Certificate): boolean {

@@ -38,12 +38,14 @@ export async function certify(
   issuer: TestAuthority | undefined,
   options: {
     readonly cA?: boolean;
+    readonly pathLenConstraint?: number;
     readonly notBefore?: number;
     readonly notAfter?: number;
     readonly extensions?: readonly Extension[];
   } = {},
 ): Promise<Certificate> {
   const subject = encodeName(names);
+  const { cA = false, pathLenConstraint } = options;
   serials += 1;
   return parseCertificate(
     await buildCertificate({
@@ -54,8 +56,8 @@ export async function certify(
       notBefore: options.notBefore ?? now - day,
       notAfter: options.notAfter ?? now + 365 * day,
       extensions: [
-        encodeBasicConstraints({ cA: options.cA ?? false }),
-        encodeKeyUsage(options.cA === true ? ["keyCertSign"] : ["digitalSignature"]),
+        encodeBasicConstraints(pathLenConstraint === undefined ? { cA } : { cA, pathLenConstraint }),
+        encodeKeyUsage(cA ? ["keyCertSign"] : ["digitalSignature"]),
         ...(options.extensions ?? []),
       ],
       signer: issuer?.signer ?? signer,
