@@ -15,7 +15,10 @@ export async function* auditLines(file: string): AsyncGenerator<AuditEntry> {
     for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
       number += 1;
       if (line.length > longestLine) throw new RangeError(`it has more than ${longestLine} characters`);
-      yield entry.parse(JSON.parse(line));
+      const parsed: unknown = JSON.parse(line);
+      // A name that comes twice would be read by others as its first value, and by JSON.parse as its last.
+      if (JSON.stringify(parsed) !== line) throw new SyntaxError("it was written otherwise than by an export");
+      yield entry.parse(parsed);
     }
   } catch (cause) {
     const where = number === 0 ? "" : ` at line ${number}`;

@@ -24,45 +24,42 @@ async function filled(...actions: readonly string[]): Promise<Store> {
 test("ok/audit heads: noted, read again, followed, private", async () => {
   const path = join(directory, "ok.json");
   const store = await filled("one");
-  const heads = auditHeads(path, store);
+  const heads = auditHeads(path, store, ["a", "b"]);
   assert.equal(heads.noted("a"), undefined);
-  await heads.note(["a", "b"]);
+  await heads.note();
   const first = await store.audit.head("a");
-  assert.deepEqual(auditHeads(path, store).noted("a"), first);
+  assert.deepEqual(auditHeads(path, store, ["a", "b"]).noted("a"), first);
   assert.equal(heads.noted("b"), undefined);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   await store.commit([line(store, "a", "two")]);
   assert.deepEqual(await heads.contradicted(), []);
-  await heads.note(["a"]);
-  assert.equal(auditHeads(path, store).noted("a")?.sequence, 2);
+  await heads.note();
+  assert.equal(auditHeads(path, store, ["a", "b"]).noted("a")?.sequence, 2);
   await store.close();
 });
 
 test("fail/audit heads: an audit that was cut off or made anew is told, and its head stays noted", async () => {
   const path = join(directory, "cut.json");
   const store = await filled("one", "two", "three");
-  await auditHeads(path, store).note(["a"]);
+  await auditHeads(path, store, ["a", "b"]).note();
   for (const other of [await filled("one", "two"), await filled("one", "two", "else", "more")]) {
-    const heads = auditHeads(path, other);
+    const heads = auditHeads(path, other, ["a", "b"]);
     assert.deepEqual(await heads.contradicted(), ["a"]);
-    await heads.note(["a"]);
-    assert.deepEqual(auditHeads(path, other).noted("a"), await store.audit.head("a"));
+    await heads.note();
+    assert.deepEqual(auditHeads(path, other, ["a", "b"]).noted("a"), await store.audit.head("a"));
     await other.close();
   }
   await store.close();
 });
 
-test("ok/audit heads: of a tenant that is forgotten", async () => {
-  const path = join(directory, "forgotten.json");
+test("ok/audit heads: of other tenants nothing is noted or believed", async () => {
+  const path = join(directory, "others.json");
   const store = await filled("one", "two");
-  const heads = auditHeads(path, store);
-  await heads.note(["a"]);
-  heads.forget("a");
+  await auditHeads(path, store, ["a"]).note();
   await store.commit([store.tenants.remove("a")]);
-  await store.commit([store.tenants.ensure({ tenant: "a", created: 2 }), line(store, "a", "anew")]);
-  assert.deepEqual(await auditHeads(path, store).contradicted(), []);
-  await heads.note(["a"]);
-  assert.equal(auditHeads(path, store).noted("a")?.sequence, 1);
+  const others = auditHeads(path, store, ["b"]);
+  assert.equal(others.noted("a"), undefined);
+  assert.deepEqual(await others.contradicted(), []);
   await store.close();
 });
 
@@ -71,9 +68,9 @@ test("ok/audit heads: a broken file is as good as none", async () => {
   const store = await filled("one");
   for (const content of ["", "{", "[]", '{"a":{"sequence":0,"hash":""}}', '{"a":{"sequence":1,"hash":"zz"}}']) {
     writeFileSync(path, content);
-    const heads = auditHeads(path, store);
+    const heads = auditHeads(path, store, ["a", "b"]);
     assert.equal(heads.noted("a"), undefined);
-    await heads.note(["a"]);
+    await heads.note();
     assert.deepEqual(JSON.parse(readFileSync(path, "utf8")), { a: await store.audit.head("a") });
   }
   await store.close();

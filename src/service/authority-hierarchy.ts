@@ -1,4 +1,5 @@
-import { equal } from "../core/bytes.ts";
+import { equal, hex } from "../core/bytes.ts";
+import { sha256 } from "../crypto/mac.ts";
 import { type Certificate, parseCertificate } from "../pki/certificate.ts";
 import { equalNames } from "../pki/name.ts";
 import { authorityKeyIdentifierOf, keyIdentifierOf, subjectKeyIdentifierOf } from "../pki/standard-extensions.ts";
@@ -8,6 +9,8 @@ import type { Authority as AuthorityRecord } from "../store/records.ts";
 export interface CaCertificate {
   readonly record: AuthorityRecord;
   readonly certificate: Certificate;
+  /** SHA-256 of the certificate, hex. A tenant that was forgotten gets CAs with the same names. */
+  readonly fingerprint: string;
 }
 
 /** All CAs of a tenant, and what follows from their states. */
@@ -30,7 +33,11 @@ export interface Hierarchy {
 
 /** The hierarchy in a tenant's records; undefined when no root or no issuing CA is active. */
 export function hierarchyOf(records: readonly AuthorityRecord[]): Hierarchy | undefined {
-  const all = records.map((record) => ({ record, certificate: parseCertificate(record.certificate) }));
+  const all = records.map((record) => ({
+    record,
+    certificate: parseCertificate(record.certificate),
+    fingerprint: hex(sha256(record.certificate)),
+  }));
   const standing = all.filter(({ record }) => record.state !== "ended");
   const active = (role: AuthorityRecord["role"]) =>
     standing.find(({ record }) => record.role === role && record.state === "active");

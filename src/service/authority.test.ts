@@ -197,6 +197,27 @@ test("ok/hierarchy: what another process changes is seen a second later", async 
   assert.equal(items[0]?.action, "ca-rollover-begin");
 });
 
+test("ok/hierarchy: a tenant that another process has made anew has other CAs with the same names", async () => {
+  const { authority, parts, clock, store } = await house();
+  await authority.issue(requestOf());
+  await store.commit([store.tenants.remove(tenant), store.tenants.ensure({ tenant, created: start })]);
+  const other = await openAuthority(tenant, parts);
+  clock.advance(1000);
+  const { certificate } = issued(await authority.issue(requestOf()));
+  const { root, issuing } = await other.hierarchy();
+  const chain = [parseCertificate(certificate), issuing.certificate];
+  const path = validatePath({ chain, anchors: [root.certificate], at: clock.now(), profile: "tls-client" });
+  assert.equal(path.path.length, 2);
+});
+
+test("fail/signer: a CA whose key is another one by now", async () => {
+  const { authority, parts, store } = await house();
+  const { issuing } = await authority.hierarchy();
+  await store.commit([store.tenants.remove(tenant), store.tenants.ensure({ tenant, created: start })]);
+  const other = await openAuthority(tenant, parts);
+  await assert.rejects(other.signer(issuing), { code: "overloaded", message: /^issuing-1 was replaced a moment ago/ });
+});
+
 test("fail/roll-over: two begin at the same time", async () => {
   const { authority, parts } = await house();
   const other = await openAuthority(tenant, parts);

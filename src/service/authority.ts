@@ -1,4 +1,4 @@
-import { hex } from "../core/bytes.ts";
+import { equal, hex } from "../core/bytes.ts";
 import { sha256 } from "../crypto/mac.ts";
 import type { Signer } from "../crypto/signer.ts";
 import { parseCertificate } from "../pki/certificate.ts";
@@ -77,12 +77,18 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
     return found;
   }
 
-  async function signer({ record: { name, key } }: CaCertificate): Promise<Signer> {
+  async function signer({ record: { name, key }, certificate, fingerprint }: CaCertificate): Promise<Signer> {
     if (key === undefined)
       throw new ServiceError("not-found", `the key of ${name} is not kept here; use the CA's own tools for it`);
-    const known = signers.get(key) ?? (await keys.signer(tenant, key));
-    signers.set(key, known);
-    return known;
+    const known = signers.get(fingerprint);
+    if (known !== undefined) return known;
+    const found = await keys.signer(tenant, key);
+    if (!equal(found.publicKey, certificate.subjectPublicKeyInfo)) {
+      loaded = undefined;
+      throw new ServiceError("overloaded", `${name} was replaced a moment ago; try again`);
+    }
+    signers.set(fingerprint, found);
+    return found;
   }
 
   async function build(

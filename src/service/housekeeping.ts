@@ -25,7 +25,7 @@ export function startHousekeeping(options: HousekeepingOptions): { readonly stop
       try {
         await options.clock.sleep(interval, signal);
         await cleanUp(options, signal);
-        await options.auditHeads.note(options.tenants);
+        await options.auditHeads.note();
         await options.renewCredentials();
       } catch (error) {
         if (!signal.aborted) options.onError(error);

@@ -63,25 +63,25 @@ export function ocspDelegates(tenant: string, parts: DelegateParts): (ca: CaCert
 
   function renewed(ca: CaCertificate): Promise<OcspDelegate> {
     const made = certified(ca);
-    delegates.set(ca.record.name, made);
-    made.catch(() => delegates.delete(ca.record.name));
+    delegates.set(ca.fingerprint, made);
+    made.catch(() => delegates.delete(ca.fingerprint));
     return made;
   }
 
   return async (ca) => {
-    const present = delegates.get(ca.record.name);
+    const present = delegates.get(ca.fingerprint);
     if (present === undefined) return renewed(ca);
     const delegate = await present;
     const now = parts.clock.now();
     const fresh = now >= delegate.notBefore && now < (delegate.notBefore + delegate.notAfter) / 2;
     // Who asks at the same time waits for the same one.
-    if (fresh || delegates.get(ca.record.name) !== present) return delegate;
+    if (fresh || delegates.get(ca.fingerprint) !== present) return delegate;
     try {
       return await renewed(ca);
     } catch (error) {
       if (now < delegate.notBefore || now >= delegate.notAfter) throw error;
       // A CA that cannot sign today leaves the rest of the time that its delegate has.
-      delegates.set(ca.record.name, present);
+      delegates.set(ca.fingerprint, present);
       return delegate;
     }
   };

@@ -29,7 +29,8 @@ export interface Publication {
 export async function openPublication(tenant: string, parts: PublicationParts): Promise<Publication> {
   const { authority, clock, onError } = parts;
   const stopped = new AbortController();
-  const crls = new Map<string, StoredCrl>();
+  /** By the name of the CA. */
+  const crls = new Map<string, { readonly ca: string; readonly crl: StoredCrl }>();
   const failing = new Set<string>();
 
   /** Does its part of a round; what goes on failing is told once. */
@@ -47,7 +48,9 @@ export async function openPublication(tenant: string, parts: PublicationParts): 
 
   async function refresh(ca: CaCertificate): Promise<void> {
     const { name } = ca.record;
-    crls.set(name, await currentCrl(tenant, ca, crls.get(name), parts));
+    const known = crls.get(name);
+    const atHand = known?.ca === ca.fingerprint ? known.crl : undefined;
+    crls.set(name, { ca: ca.fingerprint, crl: await currentCrl(tenant, ca, atHand, parts) });
   }
 
   async function round(): Promise<void> {
@@ -70,7 +73,7 @@ export async function openPublication(tenant: string, parts: PublicationParts): 
   // It ends when it is stopped in its sleep.
   watch().catch(() => {});
   return {
-    crl: (name) => crls.get(name),
+    crl: (name) => crls.get(name)?.crl,
     async certificate(name) {
       const { all } = await authority.hierarchy();
       return all.find(({ record }) => record.name === name)?.certificate.raw;

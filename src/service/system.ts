@@ -98,7 +98,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       };
     const { store, shown: database } = await openDatabase(data, options.database);
     opened.push(() => store.close());
-    const heads = auditHeads(join(data, "audit-heads.json"), store);
+    // The demo's audit goes with the demo, whichever service on the same database is asked to forget it.
+    const heads = auditHeads(join(data, "audit-heads.json"), store, ["default"]);
     for (const tenant of await heads.contradicted()) log.error({ tenant }, auditContradicted);
     const vault = await openVault({
       directory: data,
@@ -140,7 +141,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         log,
         onStoreError,
         told,
-        heads,
         atEnd: (end) => opened.push(end),
       });
       tenants.set(tenant, open);
@@ -180,6 +180,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         requireTenant: requireOpen,
         authority: (tenant) => requireOpen(tenant).authority(),
         upstream: (tenant) => requireOpen(tenant).upstream(),
+        names: (tenant) => requireOpen(tenant).names,
         authorityChanged: (tenant) => requireOpen(tenant).authorityChanged(),
         removeDemo: () => tenants.get("demo")?.forget() ?? Promise.resolve(),
       },
@@ -205,7 +206,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     });
     opened.push(async () => {
       housekeeping.stop();
-      await heads.note([...tenants.keys()]).catch(onStoreError);
+      await heads.note().catch(onStoreError);
     });
     return { status, socket, demoIsDue: () => demoIsDue(store, [...tenants.keys()]), failed: failed.promise, close };
   } catch (error) {

@@ -8,7 +8,6 @@ import type { ServerCredential } from "../transport/http/device-tls.ts";
 import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
 import { admissionOf } from "./admission.ts";
 import { localActor } from "./api/index.ts";
-import type { AuditHeads } from "./audit-heads.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import { credentialsOf } from "./est-users.ts";
 import { host } from "./host.ts";
@@ -37,7 +36,6 @@ export interface TenantParts {
   readonly onStoreError: (error: unknown) => void;
   /** Tells the operator of an error, of the store or as `what`. */
   readonly told: (what: string, more?: object) => (error: unknown) => void;
-  readonly heads: AuditHeads;
   readonly publicationUrl: string;
   /** What has to end with the service, also with one that does not get to its feet. */
   readonly atEnd: (end: () => void) => void;
@@ -46,6 +44,8 @@ export interface TenantParts {
 /** A tenant that is served. */
 export interface OpenTenant {
   readonly listener: HttpListener;
+  /** Names and addresses in the listener's certificate. */
+  readonly names: readonly string[];
   readonly publication: () => Publication | undefined;
   /** The CA as it is now: a tenant that was forgotten gets another one. */
   readonly authority: () => Authority;
@@ -66,7 +66,7 @@ export async function openTenant(
   options: TenantOptions,
   parts: TenantParts,
 ): Promise<OpenTenant> {
-  const { store, clock, randomness, log, heads } = parts;
+  const { store, clock, randomness, log } = parts;
   const names = [
     ...new Set([
       ...options.names,
@@ -135,6 +135,7 @@ export async function openTenant(
   });
   return {
     listener,
+    names,
     publication: () => publication,
     authority: () => authority,
     upstream: () => upstream,
@@ -144,15 +145,15 @@ export async function openTenant(
     },
     renewCredential,
     async forget() {
-      heads.forget(tenant);
-      publication?.stop();
-      await upstream.close();
-      await store.commit([store.tenants.remove(tenant)]);
-      show(await prepare());
       const at = clock.now();
       await store.commit([
+        store.tenants.remove(tenant),
+        store.tenants.ensure({ tenant, created: at }),
         store.audit.append({ tenant, at, actor: localActor, action: removal, subject: tenant, detail: {} }),
       ]);
+      publication?.stop();
+      await upstream.close();
+      show(await prepare());
     },
     async close() {
       await listener.close();

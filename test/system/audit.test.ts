@@ -74,6 +74,8 @@ describe("system: the audit", { timeout: 60_000 }, () => {
     assert.match(await verdict(text.replace("SN-2", "SN-9")), /line 3 is not as it was written; the 2 before it hold/);
     assert.match(await verdict(lines.toSpliced(1, 1).join("\n")), /line 2 is missing; the 1 before it hold/);
     assert.match(await verdict(lines.slice(0, 3).join("\n"), "--head", head), /does not hold line 4 as it was noted/);
+    const twice = text.replace('"actor":"administrator"', '"actor":"nobody","actor":"administrator"');
+    assert.match(await verdict(twice), /cannot be read at line \d: it is no line of an exported audit/);
     assert.match(await verdict("hello\n"), /cannot be read at line 1: it is no line of an exported audit/);
     assert.match(await verdict(`${lines[0]}\n{"sequence":2}\n`), /cannot be read at line 2: it is no line of/);
     const misspelt = await hatchery(["audit", "verify", "--file", exported, "--head", "4:abc"]);
