@@ -10,7 +10,7 @@ import type { AuthorityParts } from "./authority-create.ts";
 import type { Hierarchy } from "./authority-hierarchy.ts";
 import { type CaChain, type CaFiles, caChainIn } from "./ca-import-chain.ts";
 import { crossCertify } from "./ca-import-cross.ts";
-import { complaintAboutTrial, trialCertificate } from "./ca-import-trial.ts";
+import { complaintAboutTrials, trialCertificates } from "./ca-import-trial.ts";
 import { ServiceError } from "./errors.ts";
 import type { KeptKey } from "./key-keeper.ts";
 import { privateKeyIn } from "./pem-files.ts";
@@ -42,6 +42,8 @@ export interface ShownCa {
 interface Acting extends AuthorityParts {
   readonly tenant: string;
   readonly authority: Authority;
+  /** Names and addresses by which devices reach the listener, whose certificate the imported CA is to issue. */
+  readonly names: readonly string[];
   readonly actor: string;
 }
 
@@ -59,16 +61,16 @@ export async function importCa(files: CaImport, dryRun: boolean, acting: Acting)
   const number = nextNumber(hierarchy);
   const key = await keyOf(files, chain, `issuing-${number}`, acting);
 
-  const trial = await trialCertificate(chain.issuing, key.signer, now);
-  const complaint = complaintAboutTrial(trial, cas, chain.root, now);
+  const trials = await trialCertificates(chain.issuing, key.signer, acting.names, now);
+  const complaint = complaintAboutTrials(trials, cas, chain.root, now);
   if (complaint !== undefined)
-    throw new ServiceError("invalid", `${nameOf(chain.issuing)} cannot issue certificates of devices: ${complaint}`);
+    throw new ServiceError("invalid", `${nameOf(chain.issuing)} cannot issue certificates here: ${complaint}`);
   requireUnused(chain, hierarchy);
   await requireNoManufacturer(store, tenant, [...cas, chain.root]);
 
   const sameRoot = equal(hierarchy.root.certificate.raw, chain.root.raw);
   const cross = sameRoot ? [] : await crossCertify(authority, [chain.root], acting);
-  const followed = complaintAboutTrial(trial, [...cas, ...cross], hierarchy.root.certificate, now) === undefined;
+  const followed = complaintAboutTrials(trials, [...cas, ...cross], hierarchy.root.certificate, now) === undefined;
   const report: CaImportReport = {
     issuing: shown(chain.issuing),
     issuers: [...chain.intermediates, chain.root].map(shown),

@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { generateKey, privateKeyToPem, signerOf } from "../crypto/keys.ts";
 import { decodePem, encodePem } from "../encoding/pem.ts";
 import { parseCertificate } from "../pki/certificate.ts";
+import type { Extension } from "../pki/extensions.ts";
 import type { GeneralName } from "../pki/general-name.ts";
 import { encodeName } from "../pki/name.ts";
 import { attributeTypes } from "../pki/oids.ts";
@@ -36,9 +37,7 @@ export async function serverCredential(
   }
   const key = generateKey("P-256");
   const subject = encodeName([{ type: attributeTypes.commonName, value: names[0] ?? tenant }]);
-  const certificate = await authority.issueOwn("server", subject, signerOf(key).publicKey, [
-    encodeSubjectAltName(names.map(generalName)),
-  ]);
+  const certificate = await authority.issueOwn("server", subject, signerOf(key).publicKey, [listenerNames(names)]);
   const credential = { chain: pemOf(certificate) + issuers, key: privateKeyToPem(key) };
   const sealed = vault.seal(purpose, utf8(JSON.stringify({ ...credential, names })));
   await store.commit([
@@ -47,6 +46,11 @@ export async function serverCredential(
       : store.authorities.resealKey(stored, sealed),
   ]);
   return credential;
+}
+
+/** The subjectAltName of a listener that devices reach by these names and addresses. */
+export function listenerNames(names: readonly string[]): Extension {
+  return encodeSubjectAltName(names.map(generalName));
 }
 
 function pemOf(certificate: Uint8Array): string {

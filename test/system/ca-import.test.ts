@@ -192,6 +192,10 @@ test("fail/a CA that cannot issue here is refused, and nothing changes", async (
   const weak = opensslCa(directory, "Weak", { issuer: root, algorithm: "RSA-1024" });
   const policy = opensslCa(directory, "Missing policy", { issuer: root });
   const orphan = opensslCa(directory, "Orphan", { issuer: policy });
+  const named = opensslCa(directory, "Named", {
+    issuer: root,
+    extensions: ["nameConstraints = critical,permitted;DNS:corp.example"],
+  });
   for (const [body, sentence] of [
     [{ ...filesOf(issuing, root), key: { pem: other.issuing.key } }, /is not the private key of its certificate/],
     [{ ...filesOf(issuing, root), key: { pem: issuing.certificate } }, /holds no private key/],
@@ -203,9 +207,20 @@ test("fail/a CA that cannot issue here is refused, and nothing changes", async (
     [{ certificate: issuing.certificate, key: { pem: issuing.key } }, /no self-signed root/],
     [filesOf(issuing, other.root), /No certificate of the issuer CN=Wrong root/],
     [filesOf(orphan, root), /No certificate of the issuer CN=Missing policy/],
+    [filesOf(named, root), /as the certificate of the listener: .* has a dNSName that a CA above it may not name/],
     [filesOf(below, narrow), /does not allow as many CAs below it/],
   ] as const)
     await refused(body, 400, sentence);
+});
+
+test("ok/a CA whose constraints allow the names of the listener", async () => {
+  const { root } = hierarchy("Roomy");
+  const extensions = ["nameConstraints = critical,excluded;DNS:corp.example"];
+  const report = await importing({
+    ...filesOf(opensslCa(directory, "Roomy 2", { issuer: root, extensions }), root),
+    dryRun: true,
+  });
+  assert.equal(report.issuing.subject, "CN=Roomy 2,O=Example");
 });
 
 test("fail/a CA that has expired, or begins later", () => {

@@ -49,6 +49,7 @@ async function house() {
       authority: () => assert.fail("no CA"),
       authorityChanged: () => assert.fail("no CA"),
       upstream: () => assert.fail("no CA"),
+      names: () => assert.fail("no CA"),
       keys: { generate: unused, keep: unused, signer: unused },
       removeDemo: async () => {},
     },

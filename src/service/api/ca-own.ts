@@ -10,7 +10,7 @@ import { tenantParameters } from "./schemas.ts";
 
 /** A CA of the operator's own: one that issues here, or one behind another EST server. */
 export function ownCaRoutes(app: ApiApp, context: ApiContext): void {
-  const { upstream, authority, authorityChanged, keys, store, clock, randomness } = context;
+  const { upstream, names, authority, authorityChanged, keys, store, clock, randomness } = context;
 
   app.get(
     "/api/v1/tenants/:tenant/ca/upstream",
@@ -81,7 +81,8 @@ export function ownCaRoutes(app: ApiApp, context: ApiContext): void {
       },
     },
     async ({ params: { tenant }, body: { dryRun, ...files } }) => {
-      const acting = { tenant, authority: authority(tenant), actor: localActor, store, keys, clock, randomness };
+      const own = { authority: authority(tenant), names: names(tenant) };
+      const acting = { ...own, tenant, actor: localActor, store, keys, clock, randomness };
       const report = await importCa(withoutUndefined(files), dryRun, acting);
       if (!dryRun) await authorityChanged(tenant);
       return { ...report, issuers: [...report.issuers] };

@@ -23,6 +23,8 @@ export interface ApiContext {
   readonly authority: (tenant: string) => Authority;
   /** The CA behind the tenant's; throws `not-found` likewise. */
   readonly upstream: (tenant: string) => Upstream;
+  /** Names and addresses in the certificate of the tenant's listener; throws `not-found` likewise. */
+  readonly names: (tenant: string) => readonly string[];
   /** To be called after a change of the tenant's CAs: they are read anew, and its listener shows a certificate of the one that issues. */
   readonly authorityChanged: (tenant: string) => Promise<void>;
   readonly keys: KeyKeeper;
