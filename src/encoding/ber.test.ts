@@ -55,6 +55,25 @@ test("fail/what is not BER", () => {
   assert.throws(() => derOfBer(new Uint8Array(11), 10), { code: "too-large" });
 });
 
+test("fail/more elements than anybody sends", () => {
+  const repeated = (element: Uint8Array, count: number) => Buffer.concat(new Array<Uint8Array>(count).fill(element));
+  const indefinite = (tag: number, content: Uint8Array) =>
+    Buffer.concat([Uint8Array.of(tag, 0x80), content, new Uint8Array(2)]);
+  const string = (pieces: number) => indefinite(0x24, repeated(bytesOf("0400"), pieces));
+  assert.equal(derOfBer(string(32_767), 1_000_000).length, 2);
+  for (const many of [
+    string(32_768),
+    string(499_000),
+    indefinite(0x30, repeated(bytesOf("0500"), 32_768)),
+    indefinite(0x30, repeated(string(500), 70)),
+    indefinite(0x30, repeated(bytesOf("3000"), 32_768)),
+  ])
+    assert.throws(() => derOfBer(many, 1_000_000), { code: "too-many-items" });
+  // DER costs less than its length.
+  const sequence = der.sequence(new Array<Uint8Array>(40_000).fill(der.nullValue()));
+  assert.equal(derOfBer(sequence, 1_000_000), sequence);
+});
+
 /** A tree with its encodings in DER and in BER with indefinite lengths and divided strings. */
 interface Tree {
   readonly der: Uint8Array;

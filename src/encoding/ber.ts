@@ -7,14 +7,15 @@ import { tags } from "./tags.ts";
 /**
  * The DER of BER as CMS writers make it: indefinite lengths, lengths with spare octets, OCTET STRINGs in pieces (X.690
  * 8.1.3, 8.7.3). What is DER already stays the same bytes, as a view. Throws DerError. For CMS only, and only where
- * nothing that changes was signed or hashed. It does not look into primitive elements.
+ * nothing that changes was signed or hashed. It does not look into primitive elements. What is not DER may have 32,768
+ * elements, or pieces of strings.
  */
 export function derOfBer(bytes: Uint8Array, maximumLength: number): Uint8Array {
   if (bytes.length > maximumLength)
     throw new DerError("too-large", `BER of ${bytes.length} octets exceeds the limit of ${maximumLength}.`);
   // Most messages are DER, and seeing that costs less than taking one apart.
   if (hasDefiniteForm(view(bytes), 0, bytes.length, 0)) return bytes;
-  const { der, end } = normalised(view(bytes), 0, bytes.length, 0);
+  const { der, end } = normalised({ bytes: view(bytes), elementsLeft: maximumElements }, 0, bytes.length, 0);
   if (end !== bytes.length) throw new DerError("trailing-bytes", "BER has octets after its end.");
   return der;
 }
@@ -51,7 +52,15 @@ interface Normalised {
   readonly changed: boolean;
 }
 
-function normalised(bytes: Buffer, start: number, limit: number, depth: number): Normalised {
+interface Source {
+  readonly bytes: Buffer;
+  elementsLeft: number;
+}
+
+function normalised(source: Source, start: number, limit: number, depth: number): Normalised {
+  const { bytes } = source;
+  source.elementsLeft -= 1;
+  if (source.elementsLeft < 0) throw new DerError("too-many-items", `BER has more than ${maximumElements} elements.`);
   if (depth > maximumDepth) throw new DerError("too-deep", `BER is nested deeper than ${maximumDepth} levels.`);
   const tag = octetAt(bytes, start, limit);
   if ((tag & 0x1f) === 0x1f) throw new DerError("high-tag", "BER with a tag number above 30 is not supported.");
@@ -68,7 +77,7 @@ function normalised(bytes: Buffer, start: number, limit: number, depth: number):
   let changed = !minimal || end === undefined || tag === constructedOctetString;
   let offset = content;
   while (end === undefined ? octetAt(bytes, offset, limit) !== endOfContents : offset < end) {
-    const child = normalised(bytes, offset, end ?? limit, depth + 1);
+    const child = normalised(source, offset, end ?? limit, depth + 1);
     changed ||= child.changed;
     children.push(child.der);
     offset = child.end;
@@ -115,3 +124,6 @@ const constructedOctetString = tags.octetString | constructedBit;
 
 /** A certificate inside SignedData stands at depth 4 and has about 10 levels of its own. */
 const maximumDepth = 32;
+
+/** Each may cost half a microsecond: a megabyte in pieces of 32 octets, or about 400 certificates. */
+const maximumElements = 2 ** 15;
