@@ -11,6 +11,7 @@ import type { Hierarchy } from "./authority-hierarchy.ts";
 import { type CaChain, type CaFiles, caChainIn } from "./ca-import-chain.ts";
 import { crossCertify } from "./ca-import-cross.ts";
 import { complaintAboutTrials, trialCertificates } from "./ca-import-trial.ts";
+import { phaseOf, rolloverSentences } from "./ca-rollover.ts";
 import { ServiceError } from "./errors.ts";
 import type { KeptKey } from "./key-keeper.ts";
 import { privateKeyIn } from "./pem-files.ts";
@@ -114,13 +115,17 @@ async function keyOf({ key }: CaImport, { issuing }: CaChain, name: string, acti
 }
 
 /** The CA is new here, and nothing else is changing. */
-function requireUnused({ issuing }: CaChain, { all }: Hierarchy): void {
-  if (all.some(({ record }) => record.state === "next"))
+function requireUnused({ issuing }: CaChain, hierarchy: Hierarchy): void {
+  // Devices of the former root come by a cross certificate that leads to the root of now, and to no other.
+  const phase = phaseOf(hierarchy);
+  if (phase !== "none")
     throw new ServiceError(
       "conflict",
-      "a roll-over is begun; switch to the next CA and finish before another one is imported",
+      `a CA can be imported once nobody is on the way from one to the next: ${rolloverSentences[phase]}`,
     );
-  const known = all.find(({ certificate }) => equal(certificate.subjectPublicKeyInfo, issuing.subjectPublicKeyInfo));
+  const known = hierarchy.all.find(({ certificate }) =>
+    equal(certificate.subjectPublicKeyInfo, issuing.subjectPublicKeyInfo),
+  );
   if (known !== undefined)
     throw new ServiceError(
       "conflict",

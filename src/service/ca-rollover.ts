@@ -151,16 +151,18 @@ async function change(
   }
 }
 
-function phaseOf({ all }: Hierarchy): RolloverPhase {
+/** How far the roll-over is; the import of a CA is one that begins as `switched`. */
+export function phaseOf({ all }: Hierarchy): RolloverPhase {
   if (all.some(({ record }) => record.state === "next")) return "begun";
   return all.some(({ record }) => record.role === "cross" && record.state === "active") ? "switched" : "none";
 }
 
 function requirePhase(wanted: RolloverPhase, phase: RolloverPhase): void {
-  if (phase !== wanted) throw new ServiceError("conflict", sentences[phase]);
+  if (phase !== wanted) throw new ServiceError("conflict", rolloverSentences[phase]);
 }
 
-const sentences: { readonly [phase in RolloverPhase]: string } = {
+/** What an operator does in each phase. */
+export const rolloverSentences: { readonly [phase in RolloverPhase]: string } = {
   none: "no roll-over is under way; begin one with: hatchery ca rollover begin",
   begun: "a roll-over is begun; when devices have had the time to renew, go on with: hatchery ca rollover switch",
   switched:

@@ -110,6 +110,11 @@ test("ok/an older device follows, renews, and goes by the new root from then on"
   assert.equal(formatName(again.certificate.issuer), "CN=Followed issuing,O=Example");
 });
 
+test("fail/another CA while devices follow: those that have not would be left behind", async () => {
+  const { root, issuing } = hierarchy("Hasty");
+  await refused(filesOf(issuing, root), 409, /"conflict".*hatchery ca rollover finish/);
+});
+
 test("ok/the former CA is ended like one that was rolled over, once nobody needs it", async () => {
   await assert.rejects(
     service.call("POST", "/ca/rollover", { step: "finish" }),
@@ -233,6 +238,24 @@ test("fail/a CA that has expired, or begins later", () => {
       code: "invalid",
       message,
     });
+});
+
+test("fail/a CA while a roll-over is begun or switched", async () => {
+  const { root, issuing } = hierarchy("Busy");
+  const first = await startService();
+  try {
+    for (const step of ["begin", "switch"] as const) {
+      await first.call("POST", "/ca/rollover", { step });
+      for (const dryRun of [true, false])
+        await assert.rejects(
+          first.call("POST", "/ca/import", { ...filesOf(issuing, root), dryRun }),
+          step === "begin" ? /409 .*"conflict".*hatchery ca rollover switch/ : /409 .*"conflict".*rollover finish/,
+        );
+    }
+    assert.equal(first.rows("authorities").filter(({ origin }) => origin === "imported").length, 0);
+  } finally {
+    await first.close();
+  }
 });
 
 test("fail/a CA that is here already, and one that is a manufacturer's", async () => {
