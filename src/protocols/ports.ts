@@ -87,7 +87,8 @@ export type Issuance =
 export type CertificateStatus =
   /** Not one that the authority has issued. */
   | { readonly kind: "unknown" }
-  | { readonly kind: "good" }
+  /** `writes`: committed with what is granted to its holder, they are lost when it was revoked meanwhile. */
+  | { readonly kind: "good"; readonly writes: readonly Write[] }
   | { readonly kind: "revoked"; readonly reason: RevocationReason; readonly at: number };
 
 /** What the operator lets one label of a protocol issue, as far as the protocol has to check it. Times in milliseconds. */

@@ -114,7 +114,7 @@ test("ok/open: the CA of a database of the first schema issues, knows its device
   const store = storeOver(engine);
   const parts = { store, clock, randomness, keys: sealedKeyKeeper({ store, vault: unsealed }) };
   const authority = await openAuthority(tenant, parts);
-  assert.deepEqual(await authority.status(parseCertificate(device)), { kind: "good" });
+  assert.equal((await authority.status(parseCertificate(device))).kind, "good");
   const { certificate, writes } = issued(await authority.issue(requestOf()));
   await store.commit(writes);
   const [issuer] = await authority.issuers();
@@ -140,7 +140,7 @@ test("ok/issue: by its profile, below the root, known as good and then as revoke
   const certificate = parseCertificate(der);
   assert.deepEqual(await authority.status(certificate), { kind: "unknown" });
   await store.commit(writes);
-  assert.deepEqual(await authority.status(certificate), { kind: "good" });
+  assert.equal((await authority.status(certificate)).kind, "good");
   const [root, ...others] = await authority.authorities();
   assert.ok(root);
   validatePath({ chain: [certificate, ...others], anchors: [root], at: start, profile: "tls-client" });

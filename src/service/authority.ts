@@ -163,7 +163,8 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
     async status(certificate) {
       const found = await store.authorities.certificateByFingerprint(tenant, hex(sha256(certificate.raw)));
       if (found === undefined) return { kind: "unknown" };
-      return found.revocation === undefined ? { kind: "good" } : { kind: "revoked", ...found.revocation };
+      if (found.revocation !== undefined) return { kind: "revoked", ...found.revocation };
+      return { kind: "good", writes: [store.authorities.requireGood(tenant, found.authority, found.serial)] };
     },
   };
 }

@@ -45,6 +45,8 @@ export interface Certificates {
 
   /** Guard: the authority has issued the certificate, and it is not revoked. */
   revoke(tenant: string, authority: string, serial: string, at: number, reason: RevocationReason): Write;
+  /** Changes nothing. Guard: the authority has issued the certificate, and it is not revoked. */
+  requireGood(tenant: string, authority: string, serial: string): Write;
   /** Guard: the certificate is revoked for certificateHold, the one reason that can be lifted (RFC 5280 5.3.1). */
   unrevoke(tenant: string, authority: string, serial: string): Write;
   /** The authority's revoked certificates by serial number, expired ones among them. */
@@ -119,6 +121,16 @@ export function certificatesIn(engine: Engine): Certificates {
         .where("authority", "=", p.authority)
         .where("serial", "=", p.serial)
         .where("revoked_at", "is", null),
+  );
+
+  const requireGood = prepared((p: { tenant: string; authority: string; serial: string }) =>
+    queries
+      .updateTable("certificates")
+      .set({ serial: p.serial })
+      .where("tenant", "=", p.tenant)
+      .where("authority", "=", p.authority)
+      .where("serial", "=", p.serial)
+      .where("revoked_at", "is", null),
   );
 
   const unrevoke = prepared((p: { tenant: string; authority: string; serial: string }) =>
@@ -230,6 +242,14 @@ export function certificatesIn(engine: Engine): Certificates {
           `The certificate ${serial} of ${authority} is revoked already, or was never issued.`,
         ),
         countChange({ tenant, authority }),
+      ),
+
+    requireGood: (tenant, authority, serial) =>
+      write(
+        guarded(
+          requireGood({ tenant, authority, serial }),
+          `The certificate ${serial} of ${authority} was revoked meanwhile, or was never issued.`,
+        ),
       ),
 
     unrevoke: (tenant, authority, serial) =>

@@ -209,6 +209,23 @@ test("ok/the upstream's patience is passed on, and it is asked again when the de
   assert.equal(recorded("patient-1"), 1);
 });
 
+test("fail/a certificate that is revoked while its renewal waits for the upstream is not renewed", async () => {
+  const key = generateKey("P-256");
+  const request = await craftedRequest({ subject: commonName("recalled-1"), signer: signerOf(key) });
+  const held = certificateIn(await ask(service, enrolment(request, [basic("line", "line secret")])));
+  upstream.answer = async (asked) => {
+    const which = { kind: "pem", pem: encodePem("CERTIFICATE", held) };
+    if (upstream.asked.length === 2) await service.call("POST", "/ca/revocations", { which, reason: "superseded" });
+    return honest(asked);
+  };
+  const renewal = enrolment(request, [], "/.well-known/est/simplereenroll");
+  const refused = await ask(service, renewal, { identity: { chain: [held], key } });
+  assert.equal(refused.status, 401);
+  const run = service.rows("runs").find(({ id }) => id === refused.field("hatchery-run"));
+  assert.equal(run?.["reason"], "certificate-revoked");
+  assert.deepEqual([upstream.asked.length, recorded("recalled-1")], [2, 1]);
+});
+
 test("ok/the same certificate for a request that is known there is recorded once", async () => {
   const issued = new Map<string, Uint8Array>();
   upstream.answer = answering(async (asked) => {

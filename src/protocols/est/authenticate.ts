@@ -2,6 +2,7 @@ import { hex } from "../../core/bytes.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Peer } from "../../core/link.ts";
 import { matchesPattern } from "../../core/pattern.ts";
+import type { Write } from "../../core/write.ts";
 import { sha256 } from "../../crypto/mac.ts";
 import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
 import { PathError } from "../../pki/errors.ts";
@@ -26,6 +27,8 @@ export interface Client {
   readonly user: string | undefined;
   /** Signatures that were verified for this. */
   readonly signaturesVerified: number;
+  /** To be committed with what the client is granted: they are lost when its credential was taken away meanwhile. */
+  readonly writes: readonly Write[];
 }
 
 /**
@@ -120,6 +123,7 @@ async function ldevid(
     mayName: (asked) => asked === name || asked === attribute(leaf.subject, attributeTypes.serialNumber),
     certificate: leaf,
     signaturesVerified,
+    writes: status.writes,
   };
 }
 
@@ -196,6 +200,7 @@ const nobody = {
   certificate: undefined,
   user: undefined,
   signaturesVerified: 0,
+  writes: [],
 };
 
 /** Certificates of a client's chain that are looked at; Node itself bounds the handshake's size. */

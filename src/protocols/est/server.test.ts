@@ -75,7 +75,7 @@ async function step(
         house.issuance ?? { kind: "issued", certificate: held.raw, notAfter: held.notAfter, writes: [issuedWrite] },
       authorities: async () => [root.certificate],
       issuers: async () => [root.certificate],
-      status: async () => house.status ?? { kind: "good" },
+      status: async () => house.status ?? { kind: "good", writes: [] },
       profile: async (_, label) => (label === undefined ? (house.profile ?? device) : undefined),
     },
     trust: { manufacturers: async () => [] },
@@ -132,6 +132,12 @@ for (const kind of ["simpleenroll", "simplereenroll"] as const) {
     assert.deepEqual(answer.writes, []);
   });
 }
+
+test("ok/revoked: what a certificate grants is committed while it is good, or not at all", async () => {
+  const stillGood = { ...used };
+  const answer = await step(await message("simplereenroll"), { status: { kind: "good", writes: [stillGood] } });
+  assert.ok(answer.writes.includes(stillGood));
+});
 
 test("fail/revoked: a certificate that was issued to the same request and then revoked is not handed out again", async () => {
   const asked = await message("simpleenroll");

@@ -122,7 +122,9 @@ async function enroll(
     label = client.name ?? names.name;
     if (session === undefined) recordClient(ports.run, request, client, await ports.issuer.authorities());
     const evidence = evidenceOf(request, client, names.name, peer, ports);
-    const decision = await ports.admission.decide(evidence);
+    const admitted = await ports.admission.decide(evidence);
+    // What was revoked since it was looked at grants nothing: an authority may take its time for the answer.
+    const decision = { ...admitted, writes: [...admitted.writes, ...client.writes] };
     // A request that asks again while nobody has decided changes nothing: neither ledger nor store grow with its patience.
     if (decision.verdict === "wait" && session !== undefined) return pending(decision, ports);
     ports.run.phase("authorize");

@@ -21,6 +21,7 @@ const device: Client = {
   certificate: undefined,
   user: undefined,
   signaturesVerified: 1,
+  writes: [],
 };
 const nobody: Client = { ...device, credential: "anonymous", name: undefined, serial: undefined, mayName: () => true };
 const profile = { subjectAltName: ["dNSName"] } as const;

@@ -181,6 +181,25 @@ export function authoritiesConformance(open: Open): void {
     },
   );
 
+  storeTest(open, "ok/revocation: what goes on while a certificate is good changes nothing of it", async (store) => {
+    await store.commit([store.authorities.insertCertificate(certificate("01"))]);
+    await store.commit([store.authorities.requireGood("a", "issuing", "01")]);
+    assert.deepEqual(await store.authorities.certificate("a", "issuing", "01"), certificate("01"));
+    assert.equal(await store.authorities.revocationChanges("a", "issuing"), 0);
+  });
+
+  storeTest(open, "fail/revocation: what goes on while a certificate is good ends with it", async (store) => {
+    const { revoke, unrevoke, requireGood, insertCertificate } = store.authorities;
+    await store.commit([insertCertificate(certificate("01"))]);
+    await store.commit([revoke("a", "issuing", "01", 15, "certificateHold")]);
+    const granting = () => store.commit([insertCertificate(certificate("02")), requireGood("a", "issuing", "01")]);
+    await rejectsWith("guard-lost", granting());
+    assert.equal(await store.authorities.certificate("a", "issuing", "02"), undefined);
+    await rejectsWith("guard-lost", store.commit([requireGood("a", "issuing", "03")]));
+    await store.commit([unrevoke("a", "issuing", "01")]);
+    await granting();
+  });
+
   storeTest(open, "ok/revocation: each change is counted, and none that was lost", async (store) => {
     const { revoke, unrevoke, revocationChanges } = store.authorities;
     await store.commit(["01", "02"].map((serial) => store.authorities.insertCertificate(certificate(serial))));

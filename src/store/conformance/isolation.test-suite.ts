@@ -184,6 +184,7 @@ const changes = new Set([
   "authorities.setState",
   "authorities.revoke",
   "authorities.unrevoke",
+  "authorities.requireGood",
   "authorities.saveCrl",
   "profiles.put",
   "profiles.remove",
