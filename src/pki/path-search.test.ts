@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Certificate } from "./certificate.ts";
+import { parseName } from "./name.ts";
+import { encodeNameConstraints } from "./name-constraints.ts";
+import { keyPurposes } from "./oids.ts";
 import { ca, endEntity, issue, now, type Party, party, refuses } from "./path.test-support.ts";
 import { type PathInput, validatePath } from "./path.ts";
-import { encodeBasicConstraints } from "./standard-extensions.ts";
+import {
+  encodeAuthorityKeyIdentifier,
+  encodeBasicConstraints,
+  encodeExtKeyUsage,
+  encodeSubjectKeyIdentifier,
+} from "./standard-extensions.ts";
 
 const device = party("Device");
 
@@ -86,6 +94,31 @@ test("fail/sixteen issuers of one name with wrong keys", async () => {
   refuses("path-too-long", input([leaf, ...others], [await ca(root, root)]));
   refuses("bad-signature", input([leaf, ...others.slice(0, 11)], [await ca(root, root)]));
   refuses("path-too-long", input([leaf], others));
+});
+
+test("fail/issuers of one name that come to no signature, again at each step", async () => {
+  const line = Array.from({ length: 12 }, () => party("Line"));
+  const identifiers = [
+    encodeSubjectKeyIdentifier(new Uint8Array(20)),
+    encodeAuthorityKeyIdentifier(new Uint8Array(20)),
+  ];
+  const names = Array.from({ length: 512 }, (_, index) => parseName(party(`Somebody ${index}`).name));
+  const permittedSubtrees = names.map((name) => ({ kind: "directoryName" as const, name }));
+  const useless = [
+    ...identifiers,
+    encodeNameConstraints({ permittedSubtrees, excludedSubtrees: [] }),
+    encodeExtKeyUsage([keyPurposes.serverAuth]),
+  ];
+  const [first] = line as [Party, ...Party[]];
+  const others = await Promise.all(Array.from({ length: 19 }, () => ca(first, party("Line"), { extensions: useless })));
+  const steps = await Promise.all(
+    line.slice(1).map((issuer, index) => ca(issuer, line[index] ?? first, { extensions: identifiers })),
+  );
+  const leaf = await endEntity(first, device, { extensions: identifiers.slice(1) });
+  const { message } = refuses("path-too-long", input([leaf, ...others, ...steps], []));
+  assert.match(message, /32 issuers tried/);
+  // Those alone are looked at once each.
+  refuses("key-usage", input([leaf, ...others], []));
 });
 
 test("fail/more certificates than any TLS library sends", async () => {

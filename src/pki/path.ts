@@ -49,6 +49,7 @@ export function validatePath({ chain, anchors, at, profile, revocation }: PathIn
     profile,
     revocation,
     work: { comparisons: 0 },
+    attempts: 0,
     signaturesVerified: 0,
     failure: undefined,
   };
@@ -67,6 +68,8 @@ interface Search extends Omit<PathInput, "chain" | "revocation"> {
   readonly others: readonly Certificate[];
   readonly revocation: RevocationInput | undefined;
   readonly work: NameWork;
+  /** How often an issuer was looked at, whether it came to a signature or not. */
+  attempts: number;
   signaturesVerified: number;
   /** Why the longest path so far went no further. */
   failure: { readonly length: number; readonly error: PathError } | undefined;
@@ -74,11 +77,11 @@ interface Search extends Omit<PathInput, "chain" | "revocation"> {
 
 type Path = readonly [Certificate, ...Certificate[]];
 
-/** Depth first, anchors before others. Each step was signed, so what strangers can make it do is bounded by the signatures. */
+/** Depth first, anchors before others. What strangers can make it do is bounded by the attempts, and by the signatures. */
 function extended(path: Path, search: Search): Pick<ValidPath, "path" | "anchor"> | undefined {
   const last = lastOf(path);
   for (const anchor of issuersOf(last, search.anchors, search)) {
-    refuseEndless(search);
+    countAttempt(search);
     const isIssued = attempted(path, search, () => {
       checkAuthority(anchor, search.at, path);
       checkIssue(anchor, path, search);
@@ -88,7 +91,7 @@ function extended(path: Path, search: Search): Pick<ValidPath, "path" | "anchor"
   }
   const unused = search.others.filter((other) => !isUsed(other, path));
   for (const issuer of issuersOf(last, unused, search)) {
-    refuseEndless(search);
+    countAttempt(search);
     const isIssued = attempted(path, search, () => {
       checkIntermediate(issuer, search.profile, search.at, path);
       checkIssue(issuer, path, search);
@@ -175,6 +178,14 @@ function lastOf(path: Path): Certificate {
   return path[path.length - 1] ?? path[0];
 }
 
+/** Called before each issuer that would be tried. */
+function countAttempt(search: Search): void {
+  refuseEndless(search);
+  search.attempts += 1;
+  if (search.attempts > maximumAttempts)
+    throw new PathError("path-too-long", `No path was found with ${maximumAttempts} issuers tried.`);
+}
+
 /** Called before each signature that would be checked. */
 function refuseEndless({ revocation, signaturesVerified }: Search): void {
   const maximum = revocation === undefined ? maximumSignatures : 2 * maximumSignatures;
@@ -191,6 +202,8 @@ function noPath(last: Certificate): PathError {
 
 /** TLS libraries send about three; a stranger may send more to make the search long. Six CAs that all certified each other are 30. */
 const maximumChain = 32;
+/** Each certificate that may be sent once: its extensions are read again each time, and may have tens of kilobytes. */
+const maximumAttempts = 32;
 /**
  * A path of five with a wrong turn at each step; a stranger's RSA-8192 chain must not cost more than some milliseconds. Twice
  * as many when each step has a list as well.
