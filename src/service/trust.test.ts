@@ -5,7 +5,7 @@ import { seededRandomness } from "../core/randomness.ts";
 import { generateKey, signerOf } from "../crypto/keys.ts";
 import type { Signer } from "../crypto/signer.ts";
 import { encodePem } from "../encoding/pem.ts";
-import { parseCertificate } from "../pki/certificate.ts";
+import { type Certificate, parseCertificate } from "../pki/certificate.ts";
 import { buildCertificate } from "../pki/issue.ts";
 import { encodeName } from "../pki/name.ts";
 import { attributeTypes } from "../pki/oids.ts";
@@ -16,6 +16,7 @@ import { addAnchor, requireAnchor } from "./trust.ts";
 const tenant = "default";
 const own = signerOf(generateKey("P-256"));
 const other = signerOf(generateKey("P-256"));
+const above = signerOf(generateKey("P-256"));
 const nameOf = (value: string) => encodeName([{ type: attributeTypes.commonName, value }]);
 
 function certificate(subject: string, signer: Signer, cA = true): Promise<Uint8Array> {
@@ -53,8 +54,8 @@ async function house() {
   return {
     store,
     issuing,
-    add: (der: Uint8Array, name = "acme") =>
-      addAnchor(store, { tenant, name, pem: encodePem("CERTIFICATE", der) }, "ada", clock, randomness),
+    add: (der: Uint8Array, name = "acme", upstream: readonly Certificate[] = []) =>
+      addAnchor(store, { tenant, name, pem: encodePem("CERTIFICATE", der) }, upstream, "ada", clock, randomness),
   };
 }
 
@@ -76,6 +77,19 @@ for (const [name, make, sentence] of [
   test(`fail/anchor: ${name}`, async () => {
     const { store, issuing, add } = await house();
     await assert.rejects(add((await make?.()) ?? issuing), { code: "invalid", message: sentence });
+    assert.deepEqual((await store.policy.anchors(tenant, { limit: 10 })).items, []);
+  });
+
+for (const [name, subject, signer] of [
+  ["the certificate of a CA upstream", "Upstream", above],
+  ["its name with another key", "upstream ", other],
+  ["its key under another name", "Acme Root", above],
+] as const)
+  test(`fail/anchor: ${name}`, async () => {
+    const { store, add } = await house();
+    const upstream = [parseCertificate(await certificate("Upstream", above))];
+    const refusal = { code: "invalid", message: /a CA upstream/ };
+    await assert.rejects(add(await certificate(subject, signer), "acme", upstream), refusal);
     assert.deepEqual((await store.policy.anchors(tenant, { limit: 10 })).items, []);
   });
 

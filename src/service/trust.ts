@@ -12,10 +12,14 @@ import type { Anchor } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { ServiceError } from "./errors.ts";
 
-/** Registers the anchor of a manufacturer, in PEM, under a name that rules can use. */
+/**
+ * Registers the anchor of a manufacturer, in PEM, under a name that rules can use. Throws `invalid`, also when it is one of
+ * `upstream`, the CAs behind the tenant's, or one of the tenant's own.
+ */
 export async function addAnchor(
   store: Store,
   anchor: { readonly tenant: string; readonly name: string; readonly pem: string },
+  upstream: readonly Certificate[],
   actor: string,
   clock: Clock,
   randomness: Randomness,
@@ -30,7 +34,7 @@ export async function addAnchor(
       `${formatName(certificate.subject)} is not a CA certificate; register the manufacturer's CA, not a device's certificate`,
     );
   }
-  await requireForeign(store, tenant, certificate);
+  await requireForeign(store, tenant, upstream, certificate);
   const now = clock.now();
   const record: Anchor = {
     tenant,
@@ -90,8 +94,18 @@ export async function requireNoManufacturer(store: Store, tenant: string, cas: r
         );
 }
 
-/** What our own CA signed is never a manufacturer's, and certificates are told apart by the name and key of their CA. */
-async function requireForeign(store: Store, tenant: string, certificate: Certificate): Promise<void> {
+/** What our own CA signed, or one for us, is no manufacturer's, and certificates are told apart by name and key of their CA. */
+async function requireForeign(
+  store: Store,
+  tenant: string,
+  upstream: readonly Certificate[],
+  certificate: Certificate,
+): Promise<void> {
+  if (upstream.some((ca) => alike(ca, certificate)))
+    throw new ServiceError(
+      "invalid",
+      `${formatName(certificate.subject)} has the name or the key of a CA upstream, which certifies for this tenant or did so; register the manufacturer's CA`,
+    );
   for await (const { certificate: der } of each((page) => store.authorities.list(tenant, page))) {
     if (alike(parseCertificate(der), certificate))
       throw new ServiceError(

@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { codeOf, messageOf } from "../core/errors.ts";
 import type { Randomness } from "../core/randomness.ts";
 import type { Write } from "../core/write.ts";
-import type { Certificate } from "../pki/certificate.ts";
+import { type Certificate, parseCertificate } from "../pki/certificate.ts";
 import { acceptAuthorities, anchorsAmong, EstFailed } from "../protocols/est/index.ts";
 import type { Issuer } from "../protocols/ports.ts";
 import type { Store } from "../store/store.ts";
@@ -23,6 +23,8 @@ import type { Vault } from "./vault.ts";
 export interface Upstream {
   /** The tenant's issuer: the upstream while there is one, else the own CA, whose profiles and records hold for both. */
   readonly issuer: Issuer;
+  /** Every CA that certifies for this tenant from above or did so, anchors included: none of them is a manufacturer's. */
+  cas(): readonly Certificate[];
   /** Undefined while there is none. */
   status(): UpstreamStatus | undefined;
   /** Asks the server for its CA and holds it against the anchors; throws `invalid`, `not-found` or `overloaded`. */
@@ -86,12 +88,12 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
     return looking;
   }
 
-  /** The CA as published now, or as it was when what is published does not lead to the anchors. */
+  /** The CA as published now, or as it was when what is published does not lead to the anchors or is a manufacturer's. */
   async function trusted(): Promise<readonly Certificate[]> {
     try {
       return await refreshed();
     } catch (error) {
-      if (codeOf(error) !== "invalid") throw error;
+      if (codeOf(error) === "overloaded") throw error;
       return state.authorities;
     }
   }
@@ -100,9 +102,12 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
     const upstream = requireInUse();
     const authorities = await publishedBy(upstream, clock);
     if (!equalLists(authorities, state.authorities)) {
+      await requireNoManufacturer(store, tenant, authorities);
       const cross = await crossCertify(own, anchorsAmong(authorities), parts);
       // Another upstream may have been set since this one was asked.
-      await change((before) => (inUse === upstream ? { ...before, authorities, cross } : before));
+      await change((before) =>
+        inUse === upstream ? { ...before, authorities, cross, former: formerOf(before) } : before,
+      );
     }
     return authorities;
   }
@@ -150,6 +155,7 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
       status: (certificate) => own.status(certificate),
       profile: (protocol, label) => own.profile(protocol, label),
     },
+    cas: () => [...casOf(state), ...state.former],
     status,
     async test() {
       await refreshed();
@@ -160,7 +166,7 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
       requireCurrent(settings, clock.now());
       const candidate = connected(settings, [], clock);
       const authorities = await publishedBy(candidate, clock).finally(() => candidate.client.close());
-      await requireNoManufacturer(store, tenant, authorities);
+      await requireNoManufacturer(store, tenant, casOf({ settings: request, authorities }));
       const cross = await crossCertify(own, anchorsAmong(authorities), parts);
       const { url, credential } = upstreamStatus(settings, { authorities, cross }, undefined);
       await change(
@@ -220,10 +226,17 @@ async function publishedBy(
   }
 }
 
-/** The certificates of an upstream that is given up are the last to be forgotten. */
-function formerOf({ authorities, former }: UpstreamState): readonly Certificate[] {
-  const others = former.filter(({ raw }) => !authorities.some((each) => equal(each.raw, raw)));
-  return [...authorities, ...others].slice(0, mostFormer);
+/** The certificates of an upstream that is given up, or changes its CA, are the last to be forgotten. */
+function formerOf(state: UpstreamState): readonly Certificate[] {
+  const leaving = casOf(state);
+  const others = state.former.filter(({ raw }) => !leaving.some((each) => equal(each.raw, raw)));
+  return [...leaving, ...others].slice(0, mostFormer);
+}
+
+/** What an upstream publishes, and the anchors that need not be among it. */
+function casOf({ settings, authorities }: Pick<UpstreamState, "settings" | "authorities">): readonly Certificate[] {
+  const anchors = settings === undefined ? [] : upstreamSettings(settings).anchors.map((der) => parseCertificate(der));
+  return [...authorities, ...anchors.filter(({ raw }) => !authorities.some((each) => equal(each.raw, raw)))];
 }
 
 function isCrossedBy([root]: readonly Certificate[], cross: readonly Certificate[]): boolean {

@@ -33,6 +33,8 @@ export interface ScriptedUpstream {
   /** How many requests were under way at once, at most. */
   readonly mostAtOnce: () => number;
   answer: (asked: Asked) => Promise<HttpResponse>;
+  /** What cacerts answers. */
+  published: readonly Uint8Array[];
   close(): Promise<void>;
 }
 
@@ -81,6 +83,7 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
     asked: [],
     mostAtOnce: () => mostAtOnce,
     answer: async ({ request }) => certsOnly([await ca.issue(request.subject.raw, request.subjectPublicKeyInfo)]),
+    published: [ca.certificate],
     close: async () => listener?.close(),
   };
   listener = await listenHttps({
@@ -92,7 +95,7 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
         method: "GET",
         path: "/.well-known/est/devices/cacerts",
         bodyLimit: 0,
-        handle: async () => certsOnly([ca.certificate]),
+        handle: async () => certsOnly(upstream.published),
       },
       {
         method: "POST",

@@ -3,9 +3,15 @@ import { after, before, beforeEach, test } from "node:test";
 import { equal, hex } from "../../src/core/bytes.ts";
 import { generateKey, privateKeyToPem, signerOf } from "../../src/crypto/keys.ts";
 import { encodePem } from "../../src/encoding/pem.ts";
-import { encodeName } from "../../src/pki/name.ts";
+import { parseCertificate } from "../../src/pki/certificate.ts";
+import { encodeName, formatName } from "../../src/pki/name.ts";
 import { attributeTypes, keyPurposes } from "../../src/pki/oids.ts";
-import { encodeBasicConstraints, encodeExtKeyUsage, encodeSubjectAltName } from "../../src/pki/standard-extensions.ts";
+import {
+  encodeBasicConstraints,
+  encodeExtKeyUsage,
+  encodeKeyUsage,
+  encodeSubjectAltName,
+} from "../../src/pki/standard-extensions.ts";
 import type { UpstreamStatus } from "../../src/service/upstream-status.ts";
 import type { HttpResponse } from "../../src/transport/http/message.ts";
 import { commonName, craftedRequest, newSigner } from "../est/crafted.ts";
@@ -15,6 +21,7 @@ import {
   type Asked,
   certsOnly,
   nameOf,
+  type ScriptedCa,
   type ScriptedUpstream,
   scriptedCa,
   scriptedUpstream,
@@ -39,6 +46,7 @@ after(async () => {
 
 beforeEach(async () => {
   upstream.answer = honest;
+  upstream.published = [upstream.ca.certificate];
   upstream.asked.length = 0;
   // Set anew, it is not left alone any more for what it answered before.
   await setUpstream({ kind: "password", user: "hatchery", password: "upstream secret" });
@@ -195,6 +203,62 @@ for (const [title, [answer, sentence]] of Object.entries(failures))
     assert.match(failure?.reason ?? "", sentence);
     assert.equal(recorded("late-1"), 0);
   });
+
+const rightsOfACa = [encodeBasicConstraints({ cA: true }), encodeKeyUsage(["keyCertSign", "cRLSign"])];
+
+test("fail/a CA upstream is no manufacturer's, nor was one before", async () => {
+  const anchor = { name: "upstream", pem: upstream.ca.pem };
+  await assert.rejects(service.call("POST", "/anchors", anchor), /400 .*"invalid".* a CA upstream/);
+  await service.call("DELETE", "/ca/upstream");
+  await assert.rejects(service.call("POST", "/anchors", anchor), /400 .*"invalid".* a CA upstream/);
+});
+
+test("fail/the upstream begins to publish a CA that is a manufacturer's", async () => {
+  const maker = await scriptedCa("Maker");
+  await service.call("POST", "/anchors", { name: "maker", pem: maker.pem });
+  const before = await service.call<UpstreamStatus>("GET", "/ca/upstream");
+  const below = await upstream.ca.issue(maker.name, newSigner().publicKey, rightsOfACa);
+  upstream.published = [upstream.ca.certificate, below];
+  const refusal = /409 .*"conflict".*is trusted as the manufacturer maker/;
+  await assert.rejects(service.call("POST", "/ca/upstream/test", {}), refusal);
+  await assert.rejects(setUpstream({ kind: "password", user: "hatchery", password: "upstream secret" }), refusal);
+  const { failure, ...after } = await service.call<UpstreamStatus>("GET", "/ca/upstream");
+  assert.match(failure?.reason ?? "", /is trusted as the manufacturer maker/);
+  assert.deepEqual(after, before);
+});
+
+test("ok/the upstream moves on to another CA, and what its former one issued is renewed", async () => {
+  const [first, second] = await Promise.all(["First", "Second"].map(issuingBelow));
+  assert.ok(first !== undefined && second !== undefined);
+  const by =
+    ({ issue }: Issuing) =>
+    async ({ request }: Asked) =>
+      certsOnly([await issue(request.subject.raw, request.subjectPublicKeyInfo)]);
+  upstream.published = [upstream.ca.certificate, first.certificate];
+  await service.call("POST", "/ca/upstream/test", {});
+  upstream.answer = by(first);
+  const key = generateKey("P-256");
+  const subject = commonName("moving-1");
+  const held = certificateIn(await ask(service, await requestOf("moving-1", subject, signerOf(key))));
+  upstream.published = [upstream.ca.certificate, second.certificate];
+  await service.call("POST", "/ca/upstream/test", {});
+  upstream.answer = by(second);
+  const renewal = enrolment(await craftedRequest({ subject }), [], "/.well-known/est/simplereenroll");
+  const renewed = certificateIn(await ask(service, renewal, { identity: { chain: [held], key } }));
+  assert.equal(formatName(parseCertificate(renewed).issuer), "CN=Second");
+});
+
+interface Issuing {
+  readonly certificate: Uint8Array;
+  readonly issue: ScriptedCa["issue"];
+}
+
+/** A CA that the upstream's root has certified. */
+async function issuingBelow(name: string): Promise<Issuing> {
+  const key = generateKey("P-256");
+  const { issue } = await scriptedCa(name, key);
+  return { certificate: await upstream.ca.issue(nameOf(name), signerOf(key).publicKey, rightsOfACa), issue };
+}
 
 test("ok/the upstream's patience is passed on, and it is asked again when the device asks again", async () => {
   upstream.answer = async () => ({ status: 202, headers: [["Retry-After", "77"]], body: Buffer.alloc(0) });

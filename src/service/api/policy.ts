@@ -13,7 +13,8 @@ import { withoutUndefined } from "./devices.ts";
 import { anchor, idParameters, pageOf, pageQuery, rule, ruleMatch, tenantParameters, verdict } from "./schemas.ts";
 
 /** Who may be onboarded: rules, and manufacturers' anchors. */
-export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTenant }: ApiContext): void {
+export function policyRoutes(app: ApiApp, context: ApiContext): void {
+  const { store, clock, randomness, requireTenant, upstream } = context;
   app.get(
     "/api/v1/tenants/:tenant/rules",
     {
@@ -111,8 +112,9 @@ export function policyRoutes(app: ApiApp, { store, clock, randomness, requireTen
       },
     },
     async ({ params, body }) => {
-      requireTenant(params.tenant);
-      return shownAnchor(await addAnchor(store, { tenant: params.tenant, ...body }, localActor, clock, randomness));
+      const anchor = { tenant: params.tenant, ...body };
+      const cas = upstream(params.tenant).cas();
+      return shownAnchor(await addAnchor(store, anchor, cas, localActor, clock, randomness));
     },
   );
 

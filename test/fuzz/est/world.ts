@@ -88,7 +88,7 @@ export async function openWorld(): Promise<World> {
     store.policy.appendRule({ tenant, id: "ask", verdict: "wait", match: { credential: "anonymous" }, created: now }),
   ]);
   const pem = encodePem("CERTIFICATE", manufacturer.certificate.raw);
-  await addAnchor(store, { tenant, name: "maker", pem }, "operator", clock, randomness);
+  await addAnchor(store, { tenant, name: "maker", pem }, [], "operator", clock, randomness);
   await claimSerial(store, tenant, claimedSerial, "operator", clock, randomness);
   return {
     store,
