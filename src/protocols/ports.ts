@@ -125,6 +125,8 @@ export interface Issuer {
   issuers(): Promise<readonly Certificate[]>;
   /** Whether the authority has issued this very certificate, and whether it was revoked. Dates are not looked at. */
   status(certificate: Certificate): Promise<CertificateStatus>;
+  /** Whether a certificate for this SubjectPublicKeyInfo was revoked because somebody else may have the key. */
+  isCompromised(publicKey: Uint8Array): Promise<boolean>;
   /** The profile that a protocol's label names; undefined when there is no such label. */
   profile(protocol: string, label: string | undefined): Promise<CertificateProfile | undefined>;
 }

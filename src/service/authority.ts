@@ -166,6 +166,8 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
       if (found.revocation !== undefined) return { kind: "revoked", ...found.revocation };
       return { kind: "good", writes: [store.authorities.requireGood(tenant, found.authority, found.serial)] };
     },
+    isCompromised: async (publicKey) =>
+      (await store.authorities.compromised(tenant, hex(sha256(publicKey)))) !== undefined,
   };
 }
 

@@ -1,14 +1,44 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { utf8 } from "../core/bytes.ts";
+import { hex, utf8 } from "../core/bytes.ts";
 import { ManualClock } from "../core/clock.ts";
+import { generateKey, signerOf } from "../crypto/keys.ts";
+import { sha256 } from "../crypto/mac.ts";
 import { encodePem } from "../encoding/pem.ts";
+import { buildCertificate } from "../pki/issue.ts";
+import { encodeName } from "../pki/name.ts";
+import { attributeTypes } from "../pki/oids.ts";
 import type { IssuedCertificate } from "../store/records.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { type Revocable, revoke, unrevoke } from "./ca-revocation.ts";
 
 const tenant = "default";
 const [first, second, expired, elsewhere] = ["41", "42", "43", "44"].map((octet) => octet.repeat(16));
+
+const key = generateKey("P-256");
+const certificates = new Map<string, Uint8Array>();
+for (const [authority, serial = ""] of [
+  ...[first, second, expired, elsewhere].map((each) => ["issuing-1", each] as const),
+  ["upstream", elsewhere] as const,
+]) {
+  const name = encodeName([{ type: attributeTypes.commonName, value: authority }]);
+  const signer = signerOf(key);
+  const certificate = await buildCertificate({
+    serialNumber: Buffer.from(serial, "hex"),
+    issuer: name,
+    subject: name,
+    publicKey: signer.publicKey,
+    notBefore: 0,
+    notAfter: 2_000,
+    extensions: [],
+    signer,
+  });
+  certificates.set(`${authority} ${serial}`, certificate);
+}
+
+function certificateOf(authority = "issuing-1", serial = ""): Uint8Array {
+  return certificates.get(`${authority} ${serial}`) ?? new Uint8Array(0);
+}
 
 async function house() {
   const clock = new ManualClock(1_000);
@@ -18,7 +48,7 @@ async function house() {
       tenant,
       authority: "issuing-1",
       serial,
-      certificate: utf8(`${fields.authority ?? ""} ${serial}`),
+      certificate: certificateOf(fields.authority, serial),
       subject: "CN=lamp",
       profile: "device",
       notBefore: 0,
@@ -65,7 +95,7 @@ test("ok/revoke: one certificate by its serial number, as people write it", asyn
 
 test("ok/revoke: one certificate by itself, the first of a file", async () => {
   const { acting, revoked } = await house();
-  const block = (text = "") => encodePem("CERTIFICATE", utf8(` ${text}`));
+  const block = (text = "") => encodePem("CERTIFICATE", certificateOf("issuing-1", text));
   await revoke(acting, pem(block(second) + block(first)), "superseded");
   assert.deepEqual(await revoked(), [[second, "superseded"]]);
 });
@@ -81,6 +111,17 @@ test("ok/revoke: all current certificates of a device in one commit", async () =
     [first, "keyCompromise"],
     [second, "superseded"],
   ]);
+});
+
+test("ok/revoke: the key is remembered when it is the key that is not trusted any more, after a hold as well", async () => {
+  const { acting, store } = await house();
+  const isCompromised = async () =>
+    (await store.authorities.compromised(tenant, hex(sha256(signerOf(key).publicKey)))) !== undefined;
+  await revoke(acting, serial(second), "superseded");
+  await revoke(acting, serial(first), "certificateHold");
+  assert.equal(await isCompromised(), false);
+  await revoke(acting, serial(first), "keyCompromise");
+  assert.equal(await isCompromised(), true);
 });
 
 test("ok/hold: lifted, set again, and then made one for good", async () => {

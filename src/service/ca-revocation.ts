@@ -4,6 +4,7 @@ import { codeOf } from "../core/errors.ts";
 import type { Write } from "../core/write.ts";
 import { sha256 } from "../crypto/mac.ts";
 import { decodePem } from "../encoding/pem.ts";
+import { parseCertificate } from "../pki/certificate.ts";
 import { each } from "../store/paging.ts";
 import type { IssuedCertificate } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
@@ -25,7 +26,7 @@ interface Acting {
 }
 
 /**
- * Revokes certificates in one commit and answers which. A certificate on hold can be revoked for good. Throws `not-found`,
+ * Revokes certificates in one commit and answers which; for keyCompromise their keys get no other certificate. A certificate on hold can be revoked for good. Throws `not-found`,
  * `invalid`, and `conflict` for what is revoked already.
  */
 export async function revoke(
@@ -38,7 +39,9 @@ export async function revoke(
   const at = clock.now();
   const writes = found.flatMap((certificate): readonly Write[] => {
     const { authority, serial, revocation } = certificate;
-    const revoked = store.authorities.revoke(tenant, authority, serial, at, reason);
+    // RFC 5280 5.3.1: of an operator's reasons this one alone speaks of the key.
+    const key = reason === "keyCompromise" ? keyOf(certificate) : undefined;
+    const revoked = store.authorities.revoke(tenant, authority, serial, at, reason, key);
     if (revocation === undefined) return [revoked];
     if (revocation.reason !== "certificateHold" || reason === "certificateHold") throw alreadyRevoked(certificate);
     return [store.authorities.unrevoke(tenant, authority, serial), revoked];
@@ -124,6 +127,10 @@ async function byPem({ tenant, store }: Acting, pem: string): Promise<IssuedCert
   const found = await store.authorities.certificateByFingerprint(tenant, hex(sha256(certificate)));
   if (found === undefined) throw new ServiceError("not-found", "the certificate in the file was not issued here");
   return found;
+}
+
+function keyOf({ certificate }: IssuedCertificate): string {
+  return hex(sha256(parseCertificate(certificate).subjectPublicKeyInfo));
 }
 
 /** The first certificate, as files hold the device's own before its chain. */

@@ -117,6 +117,7 @@ export async function openTenant(
         authorities: () => upstream.issuer.authorities(),
         issuers: () => upstream.issuer.issuers(),
         status: (certificate) => upstream.issuer.status(certificate),
+        isCompromised: (publicKey) => upstream.issuer.isCompromised(publicKey),
         profile: (protocol, label) => upstream.issuer.profile(protocol, label),
       },
       trust: trustOf(tenant, store),

@@ -153,6 +153,7 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
       },
       issuers: async () => [...(await own.issuers()), ...state.authorities, ...state.former],
       status: (certificate) => own.status(certificate),
+      isCompromised: (publicKey) => own.isCompromised(publicKey),
       profile: (protocol, label) => own.profile(protocol, label),
     },
     cas: () => [...casOf(state), ...state.former],

@@ -43,8 +43,20 @@ export interface Certificates {
   /** How many certificates of the authority are neither revoked nor expired at `at`. */
   countCurrent(tenant: string, authority: string, at: number): Promise<number>;
 
-  /** Guard: the authority has issued the certificate, and it is not revoked. */
-  revoke(tenant: string, authority: string, serial: string, at: number, reason: RevocationReason): Write;
+  /**
+   * Guard: the authority has issued the certificate, and it is not revoked. `compromisedKey`: SHA-256 of its
+   * SubjectPublicKeyInfo, lower-case hex, when its key is not to be trusted in any certificate.
+   */
+  revoke(
+    tenant: string,
+    authority: string,
+    serial: string,
+    at: number,
+    reason: RevocationReason,
+    compromisedKey?: string,
+  ): Write;
+  /** A certificate with which the key was revoked as compromised; `key` as in `revoke`. */
+  compromised(tenant: string, key: string): Promise<IssuedCertificate | undefined>;
   /** Changes nothing. Guard: the authority has issued the certificate, and it is not revoked. */
   requireGood(tenant: string, authority: string, serial: string): Write;
   /** Guard: the certificate is revoked for certificateHold, the one reason that can be lifted (RFC 5280 5.3.1). */
@@ -73,6 +85,7 @@ export function certificatesIn(engine: Engine): Certificates {
       run: certificate.run ?? null,
       revoked_at: null,
       revocation_reason: null,
+      compromised_key: null,
     }),
   );
 
@@ -102,6 +115,15 @@ export function certificatesIn(engine: Engine): Certificates {
       .orderBy("authority"),
   );
 
+  const findCompromised = prepared((p: { tenant: string; key: string; one: number }) =>
+    queries
+      .selectFrom("certificates")
+      .selectAll()
+      .where("tenant", "=", p.tenant)
+      .where("compromised_key", "=", p.key)
+      .limit(p.one),
+  );
+
   const count = prepared((p: { tenant: string; authority: string; at: number }) =>
     queries
       .selectFrom("certificates")
@@ -113,10 +135,17 @@ export function certificatesIn(engine: Engine): Certificates {
   );
 
   const revoke = prepared(
-    (p: { tenant: string; authority: string; serial: string; at: number; reason: RevocationReason }) =>
+    (p: {
+      tenant: string;
+      authority: string;
+      serial: string;
+      at: number;
+      reason: RevocationReason;
+      compromisedKey: string | null;
+    }) =>
       queries
         .updateTable("certificates")
-        .set({ revoked_at: p.at, revocation_reason: p.reason })
+        .set({ revoked_at: p.at, revocation_reason: p.reason, compromised_key: p.compromisedKey })
         .where("tenant", "=", p.tenant)
         .where("authority", "=", p.authority)
         .where("serial", "=", p.serial)
@@ -186,6 +215,11 @@ export function certificatesIn(engine: Engine): Certificates {
       return rows.map(certificateOf);
     },
 
+    async compromised(tenant, key) {
+      const [row] = await engine.read(findCompromised({ tenant, key, one: 1 }));
+      return row && certificateOf(row);
+    },
+
     async certificatesOf(tenant, device, request) {
       const page = cursor<[number, string, string]>(request, ["integer", "text", "text"]);
       let query = queries
@@ -235,10 +269,10 @@ export function certificatesIn(engine: Engine): Certificates {
       return row?.count ?? 0;
     },
 
-    revoke: (tenant, authority, serial, at, reason) =>
+    revoke: (tenant, authority, serial, at, reason, compromisedKey) =>
       write(
         guarded(
-          revoke({ tenant, authority, serial, at, reason }),
+          revoke({ tenant, authority, serial, at, reason, compromisedKey: compromisedKey ?? null }),
           `The certificate ${serial} of ${authority} is revoked already, or was never issued.`,
         ),
         countChange({ tenant, authority }),
@@ -281,7 +315,14 @@ export function certificatesIn(engine: Engine): Certificates {
 }
 
 function certificateOf(row: CertificateRow): IssuedCertificate {
-  const { fingerprint: _, not_before: notBefore, not_after: notAfter, revoked_at: at, ...rest } = row;
+  const {
+    fingerprint: _,
+    compromised_key: __,
+    not_before: notBefore,
+    not_after: notAfter,
+    revoked_at: at,
+    ...rest
+  } = row;
   const { revocation_reason: reason, ...present } = withoutNulls(rest);
   const revocation = at === null || reason === undefined ? {} : { revocation: { at, reason } };
   return { ...present, ...revocation, notBefore, notAfter };

@@ -3,6 +3,7 @@ import type { Engine } from "./engine.ts";
 import type { Migration } from "./migrate.ts";
 import { auditChain } from "./migrations/audit-chain.ts";
 import { certificateAuthorities } from "./migrations/certificate-authorities.ts";
+import { compromisedKeys } from "./migrations/compromised-keys.ts";
 import { revocationChanges } from "./migrations/revocation-changes.ts";
 import { optional, table } from "./migrations/table.ts";
 import { vaultKeys } from "./migrations/vault-keys.ts";
@@ -14,6 +15,7 @@ export const migrations: readonly Migration[] = [
   { number: 3, name: "certificate authorities", statements: certificateAuthorities },
   { number: 4, name: "revocation changes", statements: revocationChanges },
   { number: 5, name: "vault keys", statements: vaultKeys },
+  { number: 6, name: "compromised keys", statements: compromisedKeys },
 ];
 
 function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {

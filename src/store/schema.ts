@@ -134,6 +134,8 @@ export interface CertificateRow {
   readonly run: string | null;
   readonly revoked_at: number | null;
   readonly revocation_reason: RevocationReason | null;
+  /** SHA-256 of its SubjectPublicKeyInfo, lower-case hex. */
+  readonly compromised_key: string | null;
 }
 
 export interface CrlRow {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { generateKey } from "../../src/crypto/keys.ts";
 import { deviceKey } from "../../src/device/index.ts";
+import { encodePem } from "../../src/encoding/pem.ts";
 import { keyPurposes } from "../../src/pki/oids.ts";
 import { extKeyUsageOf } from "../../src/pki/standard-extensions.ts";
 import type { EnrolledCredential } from "../../src/protocols/est/index.ts";
@@ -124,6 +125,23 @@ describe("the CA of a running service", { concurrency: 1 }, () => {
 
   test("ok/revoked: a device enrols anew with its identity and a new key", async () => {
     await enrols("leaky");
+  });
+
+  test("fail/revoked: a compromised key under another label, by another operation or beside another certificate", async () => {
+    const held = await enrols("stolen");
+    const other = await renews("stolen", held, undefined, held.key);
+    const which = { kind: "pem", pem: encodePem("CERTIFICATE", held.certificate.raw) };
+    await revoke(which, "keyCompromise");
+    const identity = await manufactured(service, "stolen");
+    const keys = { keys: { generate: async () => held.key } };
+    for (const label of [undefined, "lamps"])
+      await assert.rejects(
+        enrolDevice(service, "simpleenroll", "stolen", { identity, server: at(label) }, keys),
+        refusedWith(403),
+      );
+    assert.match(String(lastReason()), /key-revoked/);
+    await assert.rejects(renews("stolen", other), refusedWith(401));
+    await enrols("stolen");
   });
 
   test("ok/revoked: all certificates of a device, which is a line of the audit", async () => {

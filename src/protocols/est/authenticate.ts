@@ -115,6 +115,8 @@ async function ldevid(
     throw new EstRefused("certificate-unknown", "the certificate bears our authority's name but is not in the store");
   if (status.kind === "revoked")
     throw new EstRefused("certificate-revoked", `the certificate was revoked for ${status.reason}`);
+  if (await ports.issuer.isCompromised(leaf.subjectPublicKeyInfo))
+    throw new EstRefused("certificate-revoked", "another certificate of its key was revoked for keyCompromise");
   const name = attribute(leaf.subject, attributeTypes.commonName);
   return {
     ...nobody,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { equal } from "../../core/bytes.ts";
 import { ManualClock } from "../../core/clock.ts";
 import { seededRandomness } from "../../core/randomness.ts";
 import type { Write } from "../../core/write.ts";
@@ -17,6 +18,7 @@ import { type EstSession, estServer } from "./server.ts";
 interface House {
   readonly issuance?: Issuance;
   readonly status?: CertificateStatus;
+  readonly compromised?: Uint8Array;
   readonly decision?: Partial<Decision>;
   readonly profile?: CertificateProfile;
   readonly at?: number;
@@ -76,6 +78,7 @@ async function step(
       authorities: async () => [root.certificate],
       issuers: async () => [root.certificate],
       status: async () => house.status ?? { kind: "good", writes: [] },
+      isCompromised: async (publicKey) => house.compromised !== undefined && equal(publicKey, house.compromised),
       profile: async (_, label) => (label === undefined ? (house.profile ?? device) : undefined),
     },
     trust: { manufacturers: async () => [] },
@@ -146,6 +149,17 @@ test("fail/revoked: a certificate that was issued to the same request and then r
   const status = { kind: "revoked", reason: "certificateHold", at: now } as const;
   assert.equal(refusal(await step(asked, { status }, granted, [])), "key-revoked");
 });
+
+for (const kind of ["simpleenroll", "simplereenroll"] as const)
+  test(`fail/revoked: a key that was revoked as compromised, under whatever credential, in ${kind}`, async () => {
+    const asked = await message(kind);
+    assert.ok("csr" in asked);
+    const compromised = asked.csr.subjectPublicKeyInfo;
+    const granted = { kind: "granted", certificate: Buffer.from(held.raw).toString("base64"), run: "run" } as const;
+    for (const session of [undefined, granted])
+      assert.equal(refusal(await step(asked, { compromised }, session)), "key-revoked");
+    assert.equal(refusal(await step(asked, { compromised: held.subjectPublicKeyInfo })), "certificate-revoked");
+  });
 
 const late = { at: held.notAfter + day };
 const lenient = { ...device, renewal: { ...device.renewal, grace: 2 * day } };

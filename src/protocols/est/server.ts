@@ -114,6 +114,8 @@ async function enroll(
     });
     // RFC 7030 3.5 and 4.2.3: a repeated request is held to the same checks, a binding to its own association among them.
     checkRequest(request, peer, ports);
+    if (await ports.issuer.isCompromised(request.csr.subjectPublicKeyInfo))
+      throw new EstRefused("key-revoked", "a certificate of the request's key was revoked for keyCompromise");
     if (session?.kind === "granted") return await repeated(session, ports);
     checkProfile(request, client, profile, ports.clock.now());
     if (session !== undefined && session.names !== namesAsked(request))

@@ -181,6 +181,24 @@ export function authoritiesConformance(open: Open): void {
     },
   );
 
+  storeTest(
+    open,
+    "ok/revocation: a compromised key is known by any certificate that it was revoked with",
+    async (store) => {
+      const { revoke, compromised, insertCertificate } = store.authorities;
+      await store.commit(["01", "02", "03"].map((serial) => insertCertificate(certificate(serial))));
+      assert.equal(await compromised("a", "k1"), undefined);
+      await store.commit([
+        revoke("a", "issuing", "01", 15, "keyCompromise", "k1"),
+        revoke("a", "issuing", "02", 15, "keyCompromise", "k1"),
+        revoke("a", "issuing", "03", 15, "superseded"),
+      ]);
+      assert.deepEqual((await compromised("a", "k1"))?.revocation, { at: 15, reason: "keyCompromise" });
+      assert.equal(await compromised("a", "k2"), undefined);
+      assert.equal(await compromised("b", "k1"), undefined);
+    },
+  );
+
   storeTest(open, "ok/revocation: what goes on while a certificate is good changes nothing of it", async (store) => {
     await store.commit([store.authorities.insertCertificate(certificate("01"))]);
     await store.commit([store.authorities.requireGood("a", "issuing", "01")]);

@@ -74,7 +74,7 @@ export function everything(store: Store, tenant: string): readonly Write[] {
     store.authorities.insert(authority("root", of)),
     store.authorities.insertCertificate(certificate("01", of)),
     store.authorities.insertCertificate(certificate("02", { ...of, authority: "other", device: "d2" })),
-    store.authorities.revoke(tenant, "other", "02", 11, "keyCompromise"),
+    store.authorities.revoke(tenant, "other", "02", 11, "keyCompromise", "k1"),
     store.authorities.saveCrl(crl(1, of)),
     store.profiles.put(profile("lamps", of)),
     store.sessions.create(session("k", of), 10),
@@ -120,6 +120,7 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
     "authorities.countCurrent": store.authorities
       .countCurrent(tenant, "issuing", 0)
       .then((count) => Array(count).fill({ tenant })),
+    "authorities.compromised": store.authorities.compromised(tenant, "k1"),
     "authorities.revokedOf": store.authorities.revokedOf(tenant, "other", page),
     "authorities.revocationChanges": store.authorities
       .revocationChanges(tenant, "other")
@@ -156,6 +157,7 @@ const ofTheService: ReadonlySet<string> = new Set([
   "vaultKeys.remove",
   "vaultKeys.requireKeyOf",
   "vaultKeys.count",
+  "vaultKeys.anySealed",
   "vaultKeys.sealedWith",
 ]);
 
