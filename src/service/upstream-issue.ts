@@ -65,10 +65,13 @@ export async function issueByUpstream(
     return known.device === request.device && known.revocation === undefined
       ? { ...issued, writes: [] }
       : refused("the upstream CA sent a certificate that is another device's or was revoked here");
+  const [authority, serial] = [authorityName(settings, certificate), hex(certificate.serialNumber)];
+  if ((await store.authorities.certificate(tenant, authority, serial)) !== undefined)
+    return refused(`the upstream CA has given the serial number ${serial} to another certificate already`);
   const record = {
     tenant,
-    authority: authorityName(settings, certificate),
-    serial: hex(certificate.serialNumber),
+    authority,
+    serial,
     certificate: certificate.raw,
     subject: formatName(certificate.subject),
     profile: request.profile,

@@ -43,14 +43,20 @@ export interface ScriptedCa {
   readonly name: Uint8Array;
   readonly certificate: Uint8Array;
   readonly pem: string;
-  issue(subject: Uint8Array, publicKey: Uint8Array, extensions?: readonly Extension[]): Promise<Uint8Array>;
+  issue(
+    subject: Uint8Array,
+    publicKey: Uint8Array,
+    extensions?: readonly Extension[],
+    serialNumber?: number,
+  ): Promise<Uint8Array>;
 }
 
 export async function scriptedCa(name: string, key: PrivateKey = generateKey("P-256")): Promise<ScriptedCa> {
   const issuer = nameOf(name);
-  const issue: ScriptedCa["issue"] = (subject, publicKey, extensions = []) =>
+  const issue: ScriptedCa["issue"] = (subject, publicKey, extensions = [], serialNumber) =>
     buildCertificate({
-      serialNumber: Uint8Array.of(0x40, ...systemRandomness.bytes(15)),
+      serialNumber:
+        serialNumber === undefined ? Uint8Array.of(0x40, ...systemRandomness.bytes(15)) : Uint8Array.of(serialNumber),
       issuer,
       subject,
       publicKey,

@@ -166,6 +166,18 @@ for (const [title, [answer, sentence]] of Object.entries(lies))
     assert.equal(recorded(name), 0);
   });
 
+test("fail/the upstream gives a serial number twice: refused, and not recorded", async () => {
+  upstream.answer = answering(({ request }) =>
+    upstream.ca.issue(request.subject.raw, request.subjectPublicKeyInfo, [], 7),
+  );
+  certificateIn(await ask(service, await requestOf("serial-1")));
+  const refused = await ask(service, await requestOf("serial-2"));
+  assert.deepEqual([refused.status, refused.field("hatchery-error")], [403, "ca-refused"]);
+  const run = JSON.stringify(await service.call("GET", `/runs/${refused.field("hatchery-run")}`));
+  assert.match(run, /has given the serial number 07 to another certificate already/);
+  assert.deepEqual([recorded("serial-1"), recorded("serial-2")], [1, 0]);
+});
+
 const typed = (type: string, body: Uint8Array): HttpResponse => ({
   status: 200,
   headers: [["Content-Type", type]],
