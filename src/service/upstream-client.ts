@@ -20,7 +20,7 @@ export type UpstreamAnswer =
 export interface UpstreamClient {
   /** As published; nothing has been verified. */
   cacerts(): Promise<readonly Certificate[]>;
-  /** `request`: PKCS #10 in DER, sent as it is. */
+  /** `request`: PKCS #10 in DER, sent as it is; one that was answered with certificates gets the same for a minute. */
   simpleenroll(request: Uint8Array): Promise<UpstreamAnswer>;
   close(): Promise<void>;
 }
@@ -41,6 +41,26 @@ export function upstreamClient(settings: UpstreamSettings, clock: Clock): Upstre
   const basic = credential.kind === "password" ? { user: credential.user, password: credential.password } : undefined;
   /** A device that asks again while its request is under way shares the answer. */
   const underWay = new Map<string, Promise<UpstreamAnswer>>();
+  /** A certificate that could not be recorded, because somebody else was first, is recorded when the step is repeated. */
+  const answered = new Map<string, { readonly answer: UpstreamAnswer; readonly at: number }>();
+
+  function remembered(name: string): UpstreamAnswer | undefined {
+    const now = clock.monotonic();
+    // The oldest stand first.
+    for (const [oldest, { at }] of answered) {
+      if (now - at < rememberedFor && answered.size <= mostRemembered) break;
+      answered.delete(oldest);
+    }
+    return answered.get(name)?.answer;
+  }
+
+  async function enroll(name: string, request: Uint8Array): Promise<UpstreamAnswer> {
+    const response = await connections.request(encodeRequest("simpleenroll", label, request, basic));
+    const answer = answerOf("simpleenroll", response, clock);
+    if (answer.kind === "certificates") answered.set(name, { answer, at: clock.monotonic() });
+    return answer;
+  }
+
   return {
     async cacerts() {
       const response = await connections.request(encodeRequest("cacerts", label, undefined, undefined));
@@ -48,14 +68,11 @@ export function upstreamClient(settings: UpstreamSettings, clock: Clock): Upstre
       if (answer.kind === "certificates") return answer.certificates;
       throw notAnswered(answer.kind === "refused" ? answer.reason : "it asks for patience");
     },
-    simpleenroll(request) {
+    async simpleenroll(request) {
       const name = hex(sha256(request));
-      const asked =
-        underWay.get(name) ??
-        connections
-          .request(encodeRequest("simpleenroll", label, request, basic))
-          .then((response) => answerOf("simpleenroll", response, clock))
-          .finally(() => underWay.delete(name));
+      const known = remembered(name);
+      if (known !== undefined) return known;
+      const asked = underWay.get(name) ?? enroll(name, request).finally(() => underWay.delete(name));
       underWay.set(name, asked);
       return asked;
     },
@@ -90,5 +107,8 @@ const notTheRequest: ReadonlySet<number> = new Set([401, 404, 405, 407, 408, 425
 
 /** Shorter than a device's patience: it is told to come again, rather than kept waiting. */
 const timeouts = { connect: 5_000, handshake: 5_000, header: 20_000, body: 5_000 } as const;
+/** Longer than a device that is told to come again takes, in milliseconds. */
+const rememberedFor = 60_000;
+const mostRemembered = 1000;
 /** The most that `decodeCertsOnly` reads, in base64 with line ends. */
 const limits = { headerBytes: 16_384, bodyBytes: 393_216 } as const;

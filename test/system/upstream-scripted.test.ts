@@ -312,10 +312,10 @@ test("ok/the same certificate for a request that is known there is recorded once
   });
   await service.call("PUT", "/est-users/other", { password: "other secret", devices: "*" });
   const request = await craftedRequest({ subject: commonName("twice-1") });
-  const [first, second] = [
-    await ask(service, enrolment(request, [basic("line", "line secret")])),
-    await ask(service, enrolment(request, [basic("other", "other secret")])),
-  ];
+  const first = await ask(service, enrolment(request, [basic("line", "line secret")]));
+  // Set anew, its answers are not remembered.
+  await setUpstream({ kind: "password", user: "hatchery", password: "upstream secret" });
+  const second = await ask(service, enrolment(request, [basic("other", "other secret")]));
   assert.equal(hex(certificateIn(first)), hex(certificateIn(second)));
   assert.equal(upstream.asked.length, 2);
   assert.equal(recorded("twice-1"), 1);
@@ -335,6 +335,25 @@ test("ok/an impatient device's repetitions share one request to the upstream", a
   const certificates = (await Promise.all(answers)).map((answer) => hex(certificateIn(answer)));
   assert.equal(new Set(certificates).size, 1);
   assert.equal(recorded("impatient-1"), 1);
+});
+
+test("ok/of a device's requests that disturb each other each goes up once, however often it is repeated", async () => {
+  const count = 6;
+  const all = Promise.withResolvers<void>();
+  upstream.answer = async (asked) => {
+    if (upstream.asked.length === count) all.resolve();
+    await all.promise;
+    return honest(asked);
+  };
+  const requests = await Promise.all(Array.from({ length: count }, () => requestOf("hasty-1")));
+  const certificates = await Promise.all(
+    requests.map(async (request) => {
+      const answer = await ask(service, request);
+      return hex(certificateIn(answer.status === 503 ? await ask(service, request) : answer));
+    }),
+  );
+  assert.equal(new Set(certificates).size, count);
+  assert.deepEqual([upstream.asked.length, recorded("hasty-1")], [count, count]);
 });
 
 test("ok/a hundred devices at once are onboarded over a few connections", async () => {
