@@ -14,6 +14,7 @@ import { command, type InteropContext, type InteropPeer, type InteropVariant, ty
 const peer: InteropPeer = {
   protocol: "est",
   peer: "globalsign-est",
+  packaged: false,
   install,
   version: async () => (await command("estserver", ["-version"])).output.split("\n", 1)[0] ?? "unknown",
   variants: [

@@ -10,6 +10,8 @@ export interface InteropPeer {
   readonly protocol: string;
   /** Name of the peer program, such as `strongswan-pki`. */
   readonly peer: string;
+  /** False when the program is built from its sources, which not every machine can fetch: then it may be missing under CI. */
+  readonly packaged?: boolean;
   /** Puts the program in place, or finds it there; throws `not-installed` with the output of the command that failed. */
   install(log: Log): Promise<void>;
   /** The version that the installed program states, on one line. */
