@@ -11,16 +11,23 @@ import { isForRegistrationAuthority, originOf, type UpstreamSettings } from "./u
 
 /** What the upstream said to a certification request. Nothing in its certificates has been verified. */
 export type UpstreamAnswer =
-  | { readonly kind: "certificates"; readonly certificates: readonly Certificate[] }
+  | UpstreamCertificates
   /** Seconds after which the same may be asked again. */
   | { readonly kind: "pending"; readonly retryAfter: number }
   | { readonly kind: "refused"; readonly reason: string };
+
+export interface UpstreamCertificates {
+  readonly kind: "certificates";
+  readonly certificates: readonly Certificate[];
+}
 
 /** The RA's end of RFC 7030 towards one upstream server. Each call throws `overloaded` for whatever may pass. */
 export interface UpstreamClient {
   /** As published; nothing has been verified. */
   cacerts(): Promise<readonly Certificate[]>;
-  /** `request`: PKCS #10 in DER, sent as it is; one that was answered with certificates gets the same for a minute. */
+  /** The certificates that a request was answered with in the last minute. */
+  remembered(request: Uint8Array): UpstreamCertificates | undefined;
+  /** `request`: PKCS #10 in DER, sent as it is. */
   simpleenroll(request: Uint8Array): Promise<UpstreamAnswer>;
   close(): Promise<void>;
 }
@@ -41,23 +48,23 @@ export function upstreamClient(settings: UpstreamSettings, clock: Clock): Upstre
   const basic = credential.kind === "password" ? { user: credential.user, password: credential.password } : undefined;
   /** A device that asks again while its request is under way shares the answer. */
   const underWay = new Map<string, Promise<UpstreamAnswer>>();
-  /** A certificate that could not be recorded, because somebody else was first, is recorded when the step is repeated. */
-  const answered = new Map<string, { readonly answer: UpstreamAnswer; readonly at: number }>();
+  const answered = new Map<string, { readonly answer: UpstreamCertificates; readonly at: number }>();
 
-  function remembered(name: string): UpstreamAnswer | undefined {
+  /** The oldest stand first. */
+  function forgetOld(): void {
     const now = clock.monotonic();
-    // The oldest stand first.
-    for (const [oldest, { at }] of answered) {
+    for (const [name, { at }] of answered) {
       if (now - at < rememberedFor && answered.size <= mostRemembered) break;
-      answered.delete(oldest);
+      answered.delete(name);
     }
-    return answered.get(name)?.answer;
   }
 
   async function enroll(name: string, request: Uint8Array): Promise<UpstreamAnswer> {
     const response = await connections.request(encodeRequest("simpleenroll", label, request, basic));
     const answer = answerOf("simpleenroll", response, clock);
+    answered.delete(name);
     if (answer.kind === "certificates") answered.set(name, { answer, at: clock.monotonic() });
+    forgetOld();
     return answer;
   }
 
@@ -68,10 +75,12 @@ export function upstreamClient(settings: UpstreamSettings, clock: Clock): Upstre
       if (answer.kind === "certificates") return answer.certificates;
       throw notAnswered(answer.kind === "refused" ? answer.reason : "it asks for patience");
     },
-    async simpleenroll(request) {
+    remembered(request) {
+      forgetOld();
+      return answered.get(hex(sha256(request)))?.answer;
+    },
+    simpleenroll(request) {
       const name = hex(sha256(request));
-      const known = remembered(name);
-      if (known !== undefined) return known;
       const asked = underWay.get(name) ?? enroll(name, request).finally(() => underWay.delete(name));
       underWay.set(name, asked);
       return asked;

@@ -13,7 +13,7 @@ import { isRegistrationAuthority, type UpstreamSettings } from "./upstream-setti
 /** An upstream that certifies, as it is known now. */
 export interface UpstreamInUse {
   readonly settings: UpstreamSettings;
-  readonly client: Pick<UpstreamClient, "simpleenroll">;
+  readonly client: Pick<UpstreamClient, "remembered" | "simpleenroll">;
   /** Its CA, verified. */
   readonly authorities: readonly Certificate[];
 }
@@ -44,11 +44,20 @@ export async function issueByUpstream(
     return refused(
       "the request holds the channel binding of its own connection, which the upstream takes from a registration authority only: give this service a certificate with id-kp-cmcRA, or let the device leave the binding out",
     );
-  const answer = await client.simpleenroll(pkcs10);
+  const certificateOf = (certificates: readonly Certificate[]) =>
+    certificates.find((each) => equal(each.subjectPublicKeyInfo, asked.subjectPublicKeyInfo));
+  const recordOf = ({ raw }: Certificate) => store.authorities.certificateByFingerprint(tenant, hex(sha256(raw)));
+  // A certificate that could not be recorded, because somebody else was first, is not asked for twice.
+  const last = client.remembered(pkcs10);
+  const lost = last && certificateOf(last.certificates);
+  const answer =
+    last !== undefined && lost !== undefined && (await recordOf(lost)) === undefined
+      ? last
+      : await client.simpleenroll(pkcs10);
   if (answer.kind === "pending") return { ...answer, reason: "the upstream CA waits for a decision" };
   if (answer.kind === "refused") return refused(`the upstream CA: ${answer.reason}`);
 
-  const certificate = answer.certificates.find((each) => equal(each.subjectPublicKeyInfo, asked.subjectPublicKeyInfo));
+  const certificate = certificateOf(answer.certificates);
   if (certificate === undefined) return refused("the upstream CA sent no certificate for the key that was asked for");
   const now = clock.now();
   const path = (cas: readonly Certificate[]) => complaintAboutPath(certificate, answer.certificates, cas, now);
@@ -59,7 +68,7 @@ export async function issueByUpstream(
   if (complaint !== undefined) return refused(`the upstream CA's certificate is not passed on: ${complaint}`);
 
   const issued = { kind: "issued", certificate: certificate.raw, notAfter: certificate.notAfter } as const;
-  const known = await store.authorities.certificateByFingerprint(tenant, hex(sha256(certificate.raw)));
+  const known = await recordOf(certificate);
   // An upstream that knows the request again may answer it with the same certificate.
   if (known !== undefined)
     return known.device === request.device && known.revocation === undefined
