@@ -41,13 +41,14 @@ async function list(limit: number, invocation: Invocation): Promise<void> {
     approval.id,
     shortTime(approval.created),
     nameIn(approval),
+    shown(approval.evidence["profile"]),
     shown(approval.evidence["credential"]),
     shown(approval.evidence["address"]),
     // The one thing by which a person can tell two requests of the same name apart.
     shown(approval.evidence["key"]).slice(0, 16),
     approval.run,
   ]);
-  print(table(["request", "since", "device", "credential", "address", "key", "run"], rows));
+  print(table(["request", "since", "device", "profile", "credential", "address", "key", "run"], rows));
   if (listing.more) print(`only the oldest ${limit} are shown; see more with --limit`);
 }
 

@@ -21,16 +21,18 @@ export function addRules(program: Command): void {
     .option("--issuer <name>", "the trusted manufacturer that vouches for it; * stands for any characters")
     .option("--serial <pattern>", "serial number that its credential proves; * stands for any characters")
     .option("--protocol <protocol>", "the protocol that it speaks, such as est")
+    .option("--profile <name>", "the certificate profile that it asks for by a label; without a label it is device")
     .addHelpText(
       "after",
       example(
         "hatchery rule add allow --issuer acme --serial 'SN-2031-*'",
         "hatchery rule add wait --credential anonymous",
+        "hatchery rule add deny --credential password --profile gateways",
       ),
     )
-    .action(async (verdict: string, { credential, issuer, serial, protocol }: Match, command: Command) => {
+    .action(async (verdict: string, { credential, issuer, serial, protocol, profile }: Match, command: Command) => {
       const invocation = invocationOf(command);
-      const match = { credential, issuer, serial, protocol };
+      const match = { credential, issuer, serial, protocol, profile };
       const added = await tenantApi(invocation).post<{ readonly id: string }>("/rules", { verdict, match });
       if (invocation.json) return printJson(added);
       print(`added rule ${added.id}; see their order with: hatchery rule list`);
@@ -56,7 +58,7 @@ export function addRules(program: Command): void {
     });
 }
 
-type Match = Readonly<Partial<Record<"credential" | "issuer" | "serial" | "protocol", string>>>;
+type Match = Readonly<Partial<Record<"credential" | "issuer" | "serial" | "protocol" | "profile", string>>>;
 
 async function list(limit: number, invocation: Invocation): Promise<void> {
   const listing = await tenantApi(invocation).list<Rule>("/rules", limit);

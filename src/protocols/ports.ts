@@ -20,6 +20,8 @@ export interface Evidence {
   readonly protocol: string;
   readonly variant: string;
   readonly operation: string;
+  /** Name of the certificate profile that it asks for, by a label or by none. */
+  readonly profile: string;
   readonly credential: CredentialKind;
   /** Name of the device: its serial number, or the name that it will have in its certificate. */
   readonly name: string;
@@ -87,8 +89,8 @@ export type Issuance =
 export type CertificateStatus =
   /** Not one that the authority has issued. */
   | { readonly kind: "unknown" }
-  /** `writes`: committed with what is granted to its holder, they are lost when it was revoked meanwhile. */
-  | { readonly kind: "good"; readonly writes: readonly Write[] }
+  /** `profile`: the name of the one that it was issued by. `writes`: committed with what is granted to its holder, they are lost when it was revoked meanwhile. */
+  | { readonly kind: "good"; readonly profile: string; readonly writes: readonly Write[] }
   | { readonly kind: "revoked"; readonly reason: RevocationReason; readonly at: number };
 
 /** What the operator lets one label of a protocol issue, as far as the protocol has to check it. Times in milliseconds. */

@@ -17,6 +17,7 @@ const idevid: Evidence = {
   protocol: "est",
   variant: "est/idevid",
   operation: "simpleenroll",
+  profile: "device",
   credential: "idevid",
   name: "SN-1",
   proven: true,
@@ -106,6 +107,8 @@ const conditions: readonly (readonly [Rule["match"], Evidence, boolean])[] = [
   [{}, anonymous, true],
   [{ protocol: "est" }, idevid, true],
   [{ protocol: "brski" }, idevid, false],
+  [{ profile: "device" }, idevid, true],
+  [{ profile: "gateways" }, idevid, false],
   [{ credential: "anonymous" }, idevid, false],
   [{ credential: "idevid", issuer: "acme", serial: "SN-*" }, idevid, true],
   [{ issuer: "acm" }, idevid, false],
@@ -129,7 +132,7 @@ test("ok/wait: asks a person once, then does what the person said, once", async 
   assert.deepEqual((await decide(anonymous)).writes, []);
   const [approval] = (await store.approvals.pending(tenant, { limit: 9 })).items;
   assert.ok(approval);
-  assert.equal(approval.evidence["name"], "lamp");
+  assert.deepEqual([approval.evidence["name"], approval.evidence["profile"]], ["lamp", "device"]);
   assert.equal("subject" in approval.evidence, false);
   await store.commit([
     store.approvals.decide(tenant, approval.id, { state: "approved", decided: 2, decidedBy: "ada" }),
@@ -138,6 +141,19 @@ test("ok/wait: asks a person once, then does what the person said, once", async 
   assert.deepEqual([approved.verdict, approved.decidedBy, approved.reason], ["allow", "ada", "approved by ada"]);
   await admit(anonymous);
   assert.equal((await decide({ ...anonymous, run: "run-2" })).verdict, "wait");
+});
+
+test("ok/match: a rule says in words which profile it speaks of", () => {
+  const match = { credential: "password", protocol: "est", profile: "gateways" } as const;
+  assert.equal(describeMatch(match), "password devices over est for the profile gateways");
+});
+
+test("fail/a profile of more rights: who may have another one is kept out of it by a rule", async () => {
+  const { store, decide } = await house();
+  await rule(store, "deny", { credential: "password", profile: "gateways" });
+  assert.equal((await decide(password)).verdict, "allow");
+  const denied = await decide({ ...password, profile: "gateways" });
+  assert.match(denied.reason, /says deny to password devices for the profile gateways$/);
 });
 
 test("fail/a rule that allows and names no credential does not mean devices without any", () => {

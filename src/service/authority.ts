@@ -164,7 +164,8 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
       const found = await store.authorities.certificateByFingerprint(tenant, hex(sha256(certificate.raw)));
       if (found === undefined) return { kind: "unknown" };
       if (found.revocation !== undefined) return { kind: "revoked", ...found.revocation };
-      return { kind: "good", writes: [store.authorities.requireGood(tenant, found.authority, found.serial)] };
+      const { authority, serial, profile } = found;
+      return { kind: "good", profile, writes: [store.authorities.requireGood(tenant, authority, serial)] };
     },
     isCompromised: async (publicKey) =>
       (await store.authorities.compromised(tenant, hex(sha256(publicKey)))) !== undefined,

@@ -27,6 +27,7 @@ export async function byRules(store: Store, tenant: string, evidence: Evidence):
  */
 export function matches({ verdict, match }: Pick<Rule, "verdict" | "match">, evidence: Evidence): boolean {
   if (match.protocol !== undefined && match.protocol !== evidence.protocol) return false;
+  if (match.profile !== undefined && match.profile !== evidence.profile) return false;
   if (match.credential === undefined && verdict === "allow" && evidence.credential === "anonymous") return false;
   if (match.credential !== undefined && match.credential !== evidence.credential) return false;
   return patternFits(match.issuer, evidence.issuer) && patternFits(match.serial, evidence.serial);
@@ -39,6 +40,7 @@ export function describeMatch(match: RuleMatch): string {
     match.issuer === undefined ? "" : ` of ${match.issuer}`,
     match.serial === undefined ? "" : ` with serial ${match.serial}`,
     match.protocol === undefined ? "" : ` over ${match.protocol}`,
+    match.profile === undefined ? "" : ` for the profile ${match.profile}`,
   ];
   return parts.join("");
 }

@@ -86,6 +86,8 @@ export interface Rule {
 
 export interface RuleMatch {
   readonly protocol?: string;
+  /** Name of a certificate profile. */
+  readonly profile?: string;
   /** Name of an anchor. */
   readonly issuer?: string;
   readonly serial?: string;

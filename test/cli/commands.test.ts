@@ -34,7 +34,13 @@ const approval = {
   protocol: "est",
   run: "77e0f4935d1c20ab",
   state: "pending",
-  evidence: { name: "sensor-9", credential: "anonymous", address: "192.0.2.7:41234", key: "ab".repeat(32) },
+  evidence: {
+    name: "sensor-9",
+    profile: "device",
+    credential: "anonymous",
+    address: "192.0.2.7:41234",
+    key: "ab".repeat(32),
+  },
   created: moment,
 };
 const anchor = { id: "a1", name: "acme", subject: "CN=Acme Root", notAfter: moment, added: moment };
@@ -135,8 +141,8 @@ describe("the command line", { concurrency: 4 }, () => {
   command("ok/approve lists what waits", ["approve"], {
     answers: { [`GET ${tenant}/approvals?limit=100`]: { items: [approval] } },
     output:
-      "request       since             device    credential  address          key               run\n" +
-      "9f0c42d1a7b3  2026-03-01 14:05  sensor-9  anonymous   192.0.2.7:41234  abababababababab  77e0f4935d1c20ab\n",
+      "request       since             device    profile  credential  address          key               run\n" +
+      "9f0c42d1a7b3  2026-03-01 14:05  sensor-9  device   anonymous   192.0.2.7:41234  abababababababab  77e0f4935d1c20ab\n",
   });
 
   command("ok/approve", ["approve", "9f0c42d1a7b3"], {
@@ -182,6 +188,12 @@ describe("the command line", { concurrency: 4 }, () => {
   command("ok/rule add", ["rule", "add", "wait", "--credential", "anonymous", "--serial", "SN-*"], {
     answers: { [`POST ${tenant}/rules`]: { id: "1f0a93c2" } },
     sent: { verdict: "wait", match: { credential: "anonymous", serial: "SN-*" } },
+    output: "added rule 1f0a93c2; see their order with: hatchery rule list\n",
+  });
+
+  command("ok/rule add for a profile", ["rule", "add", "deny", "--credential", "password", "--profile", "gateways"], {
+    answers: { [`POST ${tenant}/rules`]: { id: "1f0a93c2" } },
+    sent: { verdict: "deny", match: { credential: "password", profile: "gateways" } },
     output: "added rule 1f0a93c2; see their order with: hatchery rule list\n",
   });
 

@@ -85,6 +85,16 @@ describe("the CA of a running service", { concurrency: 1 }, () => {
     await renews("lamp-3c", held, "lamps", deviceKey(generateKey("P-256"), "P-256"));
   });
 
+  test("fail/renewal: under another label, by either operation", async () => {
+    const held = await enrols("lamp-4", "lamps");
+    const identity = { chain: [held.certificate.raw], key: held.key, credential: "ldevid" } as const;
+    for (const operation of ["simpleenroll", "simplereenroll"] as const) {
+      await assert.rejects(enrolDevice(service, operation, "lamp-4", { identity, server: at() }), refusedWith(403));
+      assert.match(String(lastReason()), /profile-not-the-client/);
+      await enrolDevice(service, operation, "lamp-4", { identity, server: at("lamps") });
+    }
+  });
+
   test("ok/profiles: a built-in one is changed, and given back", async () => {
     const before = await service.call("GET", "/ca/profiles/device");
     await profile("device", { lifetime: 7 * day });

@@ -24,6 +24,8 @@ export interface Client {
   /** Name of the registered anchor of its manufacturer. */
   readonly issuer: string | undefined;
   readonly certificate: Certificate | undefined;
+  /** Name of the profile by which the authority here has issued the certificate; undefined when it has not. */
+  readonly profile: string | undefined;
   readonly user: string | undefined;
   /** Signatures that were verified for this. */
   readonly signaturesVerified: number;
@@ -124,6 +126,7 @@ async function ldevid(
     name,
     mayName: (asked) => asked === name || asked === attribute(leaf.subject, attributeTypes.serialNumber),
     certificate: leaf,
+    profile: status.profile,
     signaturesVerified,
     writes: status.writes,
   };
@@ -200,6 +203,7 @@ const nobody = {
   serial: undefined,
   issuer: undefined,
   certificate: undefined,
+  profile: undefined,
   user: undefined,
   signaturesVerified: 0,
   writes: [],

@@ -25,6 +25,7 @@ export type EstRefusal =
   | "binding-malformed"
   | "binding-wrong"
   | "idevid-on-reenroll"
+  | "profile-not-the-client"
   | "renewal-too-early"
   | "renewal-same-key"
   | "name-not-the-client"
@@ -88,6 +89,9 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   },
   "idevid-on-reenroll": forbidden(
     "Re-enrolment needs the certificate to be renewed; a manufacturer's certificate enrols with simpleenroll.",
+  ),
+  "profile-not-the-client": forbidden(
+    "A certificate is renewed under the label that it was issued under; enrol under another one as a new device does.",
   ),
   "renewal-too-early": forbidden("It is too early to renew this certificate; ask again when it is nearer to its end."),
   "renewal-same-key": forbidden("Certificates are renewed with a new key here; make one and ask with that."),

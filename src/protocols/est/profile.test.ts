@@ -6,6 +6,7 @@ import { parseCertificationRequest } from "../../pki/csr.ts";
 import type { CertificateProfile } from "../ports.ts";
 import type { Client } from "./authenticate.ts";
 import { certify, commonName, day, newAuthority, newKey, now, request } from "./fixtures.test-support.ts";
+import type { EnrollRequest } from "./messages.ts";
 import { checkProfile } from "./profile.ts";
 
 const profile: CertificateProfile = {
@@ -17,35 +18,46 @@ const profile: CertificateProfile = {
 };
 const key = newKey().signer;
 
-/** Holds a request with `signer`'s key against the profile, for a renewal of a certificate of `key` that is 100 days good. */
-async function check(kind: "simpleenroll" | "simplereenroll", signer: Signer, at = now) {
+/**
+ * Holds a request with `signer`'s key against the profile, for a client with a certificate of `key` that is 100 days good and was
+ * issued by the profile `issuedBy`, or by others.
+ */
+async function check(
+  signer: Signer,
+  at = now,
+  issuedBy: string | undefined = undefined,
+  kind: EnrollRequest["kind"] = "simplereenroll",
+) {
   const csr = parseCertificationRequest(await request([commonName("lamp")], { signer }));
   const old = await certify([commonName("lamp")], key, await newAuthority("CA"), {
     notBefore: now,
     notAfter: now + 100 * day,
   });
-  const client = { certificate: kind === "simplereenroll" ? old : undefined } as Client;
+  const client = { certificate: old, profile: issuedBy } as Client;
   checkProfile({ kind, label: "lamps", csr, bytes: 0 }, client, profile, at);
 }
 
 const refused = (code: string) => ({ name: "EstRefused", code });
 
 test("ok/keys: of a kind and size that the profile certifies", async () => {
-  await check("simpleenroll", key);
-  await check("simpleenroll", signerOf(generateKey("RSA-3072")));
+  await check(key);
+  await check(signerOf(generateKey("RSA-3072")));
 });
 
 test("fail/keys: of another kind, and too small", async () => {
-  await assert.rejects(check("simpleenroll", signerOf(generateKey("P-384"))), refused("key-not-allowed"));
-  await assert.rejects(check("simpleenroll", signerOf(generateKey("RSA-2048"))), refused("key-not-allowed"));
+  await assert.rejects(check(signerOf(generateKey("P-384"))), refused("key-not-allowed"));
+  await assert.rejects(check(signerOf(generateKey("RSA-2048"))), refused("key-not-allowed"));
 });
 
 test("ok/renewal: with a new key, from the share of the lifetime on that the profile names", async () => {
-  await check("simplereenroll", newKey().signer, now + 50 * day);
-  await check("simplereenroll", newKey().signer, now + 101 * day);
+  await check(newKey().signer, now + 50 * day, "lamps");
+  await check(newKey().signer, now + 101 * day, "lamps");
 });
 
-test("fail/renewal: too early, and with the same key", async () => {
-  await assert.rejects(check("simplereenroll", newKey().signer, now + 50 * day - 1), refused("renewal-too-early"));
-  await assert.rejects(check("simplereenroll", key, now + 50 * day), refused("renewal-same-key"));
-});
+for (const kind of ["simpleenroll", "simplereenroll"] as const)
+  test(`fail/renewal: too early, with the same key, and under another profile, by ${kind}`, async () => {
+    const due = now + 50 * day;
+    await assert.rejects(check(newKey().signer, due - 1, "lamps", kind), refused("renewal-too-early"));
+    await assert.rejects(check(key, due, "lamps", kind), refused("renewal-same-key"));
+    await assert.rejects(check(newKey().signer, due, "device", kind), refused("profile-not-the-client"));
+  });

@@ -12,12 +12,13 @@ export async function requireProfile({ label }: EstRequest, { issuer }: Ports): 
 }
 
 /**
- * Holds the key of a request, and for a renewal also the certificate that is renewed, against the profile. Throws EstRefused
- * `key-not-allowed`, `renewal-too-early` and `renewal-same-key`. Names are not looked at: `certifiedNames` does.
+ * Holds the key of a request, and also the certificate of this authority that a client shows, against the profile: it renews that,
+ * whatever it calls the operation. Throws EstRefused `key-not-allowed`, `profile-not-the-client`, `renewal-too-early` and
+ * `renewal-same-key`. Names are not looked at: `certifiedNames` does.
  */
 export function checkProfile(
-  { kind, csr }: EnrollRequest,
-  { certificate }: Client,
+  { csr }: EnrollRequest,
+  client: Client,
   { name, keys, leastRsaBits, renewal }: CertificateProfile,
   now: number,
 ): void {
@@ -26,7 +27,13 @@ export function checkProfile(
     throw new EstRefused("key-not-allowed", `the profile ${name} certifies no ${publicKey.kind} keys`);
   if (publicKey.kind === "RSA" && publicKey.bits < leastRsaBits)
     throw new EstRefused("key-not-allowed", `the profile ${name} certifies no RSA keys below ${leastRsaBits} bits`);
-  if (kind !== "simplereenroll" || certificate === undefined) return;
+  const { certificate } = client;
+  if (certificate === undefined || client.profile === undefined) return;
+  if (client.profile !== name)
+    throw new EstRefused(
+      "profile-not-the-client",
+      `the certificate was issued by the profile ${client.profile}, and ${name} was asked for`,
+    );
   const { notBefore, notAfter } = certificate;
   const due = notBefore + renewal.after * (notAfter - notBefore);
   if (now < due)

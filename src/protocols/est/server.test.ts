@@ -77,7 +77,7 @@ async function step(
         house.issuance ?? { kind: "issued", certificate: held.raw, notAfter: held.notAfter, writes: [issuedWrite] },
       authorities: async () => [root.certificate],
       issuers: async () => [root.certificate],
-      status: async () => house.status ?? { kind: "good", writes: [] },
+      status: async () => house.status ?? { kind: "good", profile: "device", writes: [] },
       isCompromised: async (publicKey) => house.compromised !== undefined && equal(publicKey, house.compromised),
       profile: async (_, label) => (label === undefined ? (house.profile ?? device) : undefined),
     },
@@ -138,7 +138,9 @@ for (const kind of ["simpleenroll", "simplereenroll"] as const) {
 
 test("ok/revoked: what a certificate grants is committed while it is good, or not at all", async () => {
   const stillGood = { ...used };
-  const answer = await step(await message("simplereenroll"), { status: { kind: "good", writes: [stillGood] } });
+  const answer = await step(await message("simplereenroll"), {
+    status: { kind: "good", profile: "device", writes: [stillGood] },
+  });
   assert.ok(answer.writes.includes(stillGood));
 });
 

@@ -123,7 +123,7 @@ async function enroll(
     const names = certifiedNames(request, client, profile);
     label = client.name ?? names.name;
     if (session === undefined) recordClient(ports.run, request, client, await ports.issuer.authorities());
-    const evidence = evidenceOf(request, client, names.name, peer, ports);
+    const evidence = evidenceOf(request, client, profile, names.name, peer, ports);
     const admitted = await ports.admission.decide(evidence);
     // What was revoked since it was looked at grants nothing: an authority may take its time for the answer.
     const decision = { ...admitted, writes: [...admitted.writes, ...client.writes] };
@@ -306,11 +306,19 @@ function refused(
   };
 }
 
-function evidenceOf(request: EnrollRequest, client: Client, name: string, peer: Peer, ports: Ports): Evidence {
+function evidenceOf(
+  request: EnrollRequest,
+  client: Client,
+  profile: CertificateProfile,
+  name: string,
+  peer: Peer,
+  ports: Ports,
+): Evidence {
   return {
     protocol: "est",
     variant: variantOf(request.kind, client.credential),
     operation: request.kind,
+    profile: profile.name,
     credential: client.credential,
     name: client.name ?? name,
     proven: client.credential !== "anonymous",
@@ -336,9 +344,10 @@ function describe(request: EnrollRequest): Decoded {
 }
 
 /** What the decision was made on, for the ledger. */
-function shown({ credential, name, proven, serial, issuer, operation, address }: Evidence): Decoded {
+function shown({ credential, name, proven, serial, issuer, operation, profile, address }: Evidence): Decoded {
   return {
     operation,
+    profile,
     credential,
     name,
     proven,

@@ -19,6 +19,7 @@ const device: Client = {
   serial: "SN-1",
   issuer: "acme",
   certificate: undefined,
+  profile: undefined,
   user: undefined,
   signaturesVerified: 1,
   writes: [],

@@ -81,6 +81,7 @@ const credential = z.enum(["idevid", "ldevid", "password", "anonymous"]);
 /** Strict: a misspelt condition would be none, and the rule would match every device. */
 export const ruleMatch = z.strictObject({
   protocol: z.string().min(1).max(32).optional(),
+  profile: z.string().min(1).max(64).optional().describe("name of the certificate profile that is asked for"),
   issuer: z.string().min(1).max(64).optional().describe("name of a registered anchor; may hold `*`"),
   serial: z.string().min(1).max(64).optional().describe("serial number that a credential proves; may hold `*`"),
   credential: credential.optional(),
@@ -92,6 +93,7 @@ export const rule = z.object({
   verdict,
   match: z.object({
     protocol: z.string().optional(),
+    profile: z.string().optional(),
     issuer: z.string().optional(),
     serial: z.string().optional(),
     credential: credential.optional(),
