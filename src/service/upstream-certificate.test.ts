@@ -131,7 +131,7 @@ test("fail/an alternative name that is malformed", async () => {
   assert.match(complaintAbout(await certificate({ extensions: [broken] }), plain, now) ?? "", /2\.5\.29\.17/);
 });
 
-test("ok/a path over a CA that came with the answer", async () => {
+test("ok/a path over a CA that the upstream publishes below its root", async () => {
   const belowKey = generateKey("P-256");
   const belowName = encodeName([{ type: commonName, value: "Below" }]);
   const below = await certificate({
@@ -140,16 +140,16 @@ test("ok/a path over a CA that came with the answer", async () => {
     extensions: [encodeBasicConstraints({ cA: true }), encodeKeyUsage(["keyCertSign"])],
   });
   const leaf = await certificate({ issuer: belowName, issuerKey: belowKey });
-  assert.equal(complaintAboutPath(leaf, [leaf, below], [ca], now), undefined);
-  assert.match(complaintAboutPath(leaf, [leaf], [ca], now) ?? "", /No certificate of the issuer CN=Below/);
+  assert.equal(complaintAboutPath(leaf, [ca, below], now), undefined);
+  assert.match(complaintAboutPath(leaf, [ca], now) ?? "", /No certificate of the issuer CN=Below/);
 });
 
 test("fail/a path to another CA of the same name", async () => {
   const leaf = await certificate({ issuerKey: generateKey("P-256") });
-  assert.match(complaintAboutPath(leaf, [leaf], [ca], now) ?? "", /was not signed/);
+  assert.match(complaintAboutPath(leaf, [ca], now) ?? "", /was not signed/);
 });
 
 test("fail/a certificate that is no client's", async () => {
   const leaf = await certificate({ extensions: [encodeExtKeyUsage([keyPurposes.serverAuth])] });
-  assert.match(complaintAboutPath(leaf, [leaf], [ca], now) ?? "", /extKeyUsage/);
+  assert.match(complaintAboutPath(leaf, [ca], now) ?? "", /extKeyUsage/);
 });

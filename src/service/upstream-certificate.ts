@@ -43,17 +43,17 @@ export function complaintAbout(certificate: Certificate, admitted: Admitted, now
 }
 
 /**
- * Why a certificate does not lead to the upstream's CA, for the end of a sentence; undefined when it does. `received` may
- * hold CAs in between; `authorities` are trusted, and have been verified.
+ * Why a certificate does not lead to the upstream's CA, for the end of a sentence; undefined when it does. `authorities` are
+ * trusted, and have been verified. CAs that came along with the certificate do not help: devices get no others than cacerts
+ * publishes, which has to hold all that they need (RFC 7030 4.1.3).
  */
 export function complaintAboutPath(
   certificate: Certificate,
-  received: readonly Certificate[],
   authorities: readonly Certificate[],
   now: number,
 ): string | undefined {
   const anchors = anchorsAmong(authorities);
-  const between = [...authorities, ...received].filter((each) => each !== certificate && !anchors.includes(each));
+  const between = authorities.filter((each) => !anchors.includes(each));
   try {
     validatePath({
       chain: [certificate, ...between].slice(0, mostInPath),

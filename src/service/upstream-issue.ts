@@ -60,7 +60,7 @@ export async function issueByUpstream(
   const certificate = certificateOf(answer.certificates);
   if (certificate === undefined) return refused("the upstream CA sent no certificate for the key that was asked for");
   const now = clock.now();
-  const path = (cas: readonly Certificate[]) => complaintAboutPath(certificate, answer.certificates, cas, now);
+  const path = (cas: readonly Certificate[]) => complaintAboutPath(certificate, cas, now);
   const admitted = { subject, request: asked, ...(subjectAltName === undefined ? {} : { subjectAltName }) };
   const complaint =
     complaintAbout(certificate, admitted, now) ??

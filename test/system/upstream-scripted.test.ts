@@ -272,6 +272,24 @@ async function issuingBelow(name: string): Promise<Issuing> {
   return { certificate: await upstream.ca.issue(nameOf(name), signerOf(key).publicKey, rightsOfACa), issue };
 }
 
+test("fail/an issuing CA that comes with the certificate, but not with cacerts: devices could not use it", async () => {
+  const below = await issuingBelow("Unpublished");
+  upstream.answer = async ({ request }) =>
+    certsOnly([await below.issue(request.subject.raw, request.subjectPublicKeyInfo), below.certificate]);
+  const request = await requestOf("below-1");
+  const refused = await ask(service, request);
+  assert.deepEqual([refused.status, refused.field("hatchery-error")], [403, "ca-refused"]);
+  const run = JSON.stringify(await service.call("GET", `/runs/${refused.field("hatchery-run")}`));
+  assert.match(run, /No certificate of the issuer CN=Unpublished/);
+  assert.equal(recorded("below-1"), 0);
+  upstream.published = [upstream.ca.certificate, below.certificate];
+  const key = generateKey("P-256");
+  const subject = commonName("below-1");
+  const held = certificateIn(await ask(service, await requestOf("below-1", subject, signerOf(key))));
+  const renewal = enrolment(await craftedRequest({ subject }), [], "/.well-known/est/simplereenroll");
+  certificateIn(await ask(service, renewal, { identity: { chain: [held], key } }));
+});
+
 test("ok/the upstream's patience is passed on, and it is asked again when the device asks again", async () => {
   upstream.answer = async () => ({ status: 202, headers: [["Retry-After", "77"]], body: Buffer.alloc(0) });
   const request = await requestOf("patient-1");
