@@ -5,11 +5,14 @@ import { openPostgresStore } from "../store/postgres.ts";
 import { parsePostgresUrl } from "../store/postgres-url.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
+import { noteDatabase, notedDatabase } from "./database-note.ts";
 
 export interface OpenDatabase {
   readonly store: Store;
   /** Where it is, for people; holds no password. */
   readonly shown: string;
+  /** Notes in the data directory which database its records are in; for when the vault has proved that it is the right one. */
+  readonly note: () => void;
 }
 
 /**
@@ -23,7 +26,8 @@ export async function openDatabase(data: string, url: string | undefined): Promi
   if (url !== undefined) {
     const settings = parsePostgresUrl(url);
     try {
-      return { store: await openPostgresStore(settings, { create: !sealedBefore }), shown: settings.shown };
+      const store = await openPostgresStore(settings, { create: !sealedBefore });
+      return { store, shown: settings.shown, note: () => noteDatabase(data, settings.shown) };
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== "store-missing") throw error;
       throw missing(
@@ -31,12 +35,17 @@ export async function openDatabase(data: string, url: string | undefined): Promi
       );
     }
   }
+  const noted = notedDatabase(data);
+  if (noted !== undefined)
+    throw missing(
+      `the records of this data directory are in PostgreSQL (${noted}): give --database or HATCHERY_DATABASE`,
+    );
   const file = join(data, "hatchery.db");
   if (sealedBefore && !existsSync(file))
     throw missing(
-      `the database ${file} is gone; restore the whole data directory from one backup, or remove ${vaultKey} to begin anew with another CA`,
+      `the database ${file} is gone; restore the whole data directory from one backup, name the PostgreSQL database with --database if its records are in one, or choose an empty data directory to begin anew with another CA`,
     );
-  return { store: await openSqliteStore(file), shown: file };
+  return { store: await openSqliteStore(file), shown: file, note: () => {} };
 }
 
 function missing(sentence: string): StoreError {

@@ -96,7 +96,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         if (storeErrors.has(codeOf(error))) onStoreError(error);
         else log.error({ ...more, err: error }, what);
       };
-    const { store, shown: database } = await openDatabase(data, options.database);
+    const { store, shown: database, note: noteDatabase } = await openDatabase(data, options.database);
     opened.push(() => store.close());
     // The demo's audit goes with the demo, whichever service on the same database is asked to forget it.
     const heads = auditHeads(join(data, "audit-heads.json"), store, ["default"]);
@@ -108,6 +108,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       randomness: systemRandomness,
       ...(options.vault ?? { secrets: {} }),
     });
+    noteDatabase();
     const sealedKeys = sealedKeyKeeper({ store, vault });
     const token = options.pkcs11 === undefined ? undefined : tokenKeys(options.pkcs11);
     if (token !== undefined) opened.push(() => token.close());

@@ -58,7 +58,7 @@ describe("system: a database that is gone", { timeout: 60_000 }, () => {
     assert.deepEqual([code, stdout], [1, ""]);
     assert.match(
       stderr,
-      /^error: the database \S+hatchery\.db is gone; restore .* or remove \S+vault\.key to begin anew/,
+      /^error: the database \S+hatchery\.db is gone; restore .* or choose an empty data directory to begin anew/,
     );
     assert.ok(!(await readdir(data)).includes("hatchery.db"));
     assert.deepEqual(await readFile(join(data, "vault.key")), key);

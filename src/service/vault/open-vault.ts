@@ -215,7 +215,7 @@ function requireSource({ source }: VaultOptions, file: KeyFile): void {
 function missing(path: string): ServiceError {
   return new ServiceError(
     "key-file-missing",
-    `the key file ${path} is gone; restore it from a backup, without it the stored keys cannot be opened`,
+    `there is no ${path}, which opens the keys in the database; copy the vault.key of a service that runs on it, or of the backup`,
   );
 }
 
