@@ -1,4 +1,4 @@
-import { textOf, utf8 } from "../core/bytes.ts";
+import { equal, textOf, utf8 } from "../core/bytes.ts";
 import type { Write } from "../core/write.ts";
 import { decodePem, encodePem } from "../encoding/pem.ts";
 import { type Certificate, parseCertificate } from "../pki/certificate.ts";
@@ -46,6 +46,11 @@ export async function keptUpstream(tenant: string, { store, vault }: Parts): Pro
       ];
     },
   };
+}
+
+/** Whether two states say the same, so that the one need not be taken up for the other. */
+export function isSameState(a: UpstreamState, b: UpstreamState): boolean {
+  return equal(encoded(a), encoded(b));
 }
 
 interface StoredState {

@@ -15,18 +15,18 @@ import { requireNoManufacturer } from "./trust.ts";
 import { type UpstreamClient, upstreamClient } from "./upstream-client.ts";
 import { issueByUpstream, type UpstreamInUse } from "./upstream-issue.ts";
 import { requireCurrent, type UpstreamRequest, type UpstreamSettings, upstreamSettings } from "./upstream-settings.ts";
-import { keptUpstream, type UpstreamState } from "./upstream-state.ts";
+import { isSameState, type KeptUpstream, keptUpstream, type UpstreamState } from "./upstream-state.ts";
 import { type UpstreamFailure, type UpstreamStatus, upstreamStatus } from "./upstream-status.ts";
 import type { Vault } from "./vault.ts";
 
-/** Another CA behind this service, reached by EST: it certifies what is admitted here. */
+/** Another CA behind this service, reached by EST. What another process changed of it is seen a second later. */
 export interface Upstream {
   /** The tenant's issuer: the upstream while there is one, else the own CA, whose profiles and records hold for both. */
   readonly issuer: Issuer;
   /** Every CA that certifies for this tenant from above or did so, anchors included: none of them is a manufacturer's. */
-  cas(): readonly Certificate[];
+  cas(): Promise<readonly Certificate[]>;
   /** Undefined while there is none. */
-  status(): UpstreamStatus | undefined;
+  status(): Promise<UpstreamStatus | undefined>;
   /** Asks the server for its CA and holds it against the anchors; throws `invalid`, `not-found` or `overloaded`. */
   test(): Promise<UpstreamStatus>;
   /** Takes an upstream into use once it has answered; throws `invalid` or `overloaded`, and then nothing has changed. */
@@ -54,6 +54,8 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
   let lastLook = Number.NEGATIVE_INFINITY;
   let looking: Promise<readonly Certificate[]> | undefined;
   let crossing: Promise<void> | undefined;
+  let reading: Promise<unknown> | undefined;
+  let lastRead = Number.NEGATIVE_INFINITY;
 
   /** Goes by another state. What was asked over the former connections is still answered there. */
   async function adopt(next: UpstreamState): Promise<void> {
@@ -63,8 +65,25 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
     await former?.client.close();
   }
 
-  async function change(to: (state: UpstreamState) => UpstreamState, audit: readonly Write[] = []): Promise<void> {
+  async function read(): Promise<KeptUpstream> {
+    const before = state;
     const kept = await keptUpstream(tenant, parts);
+    // What this process has changed meanwhile is later.
+    if (state === before && !isSameState(kept.state, state)) await adopt(kept.state);
+    lastRead = clock.monotonic();
+    return kept;
+  }
+
+  async function current(): Promise<void> {
+    if (clock.monotonic() - lastRead < longestUnseen) return;
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    await reading;
+  }
+
+  async function change(to: (state: UpstreamState) => UpstreamState, audit: readonly Write[] = []): Promise<void> {
+    const kept = await read();
     const next = to(kept.state);
     await store.commit([...kept.replace(next), ...audit]);
     await adopt(next);
@@ -135,30 +154,41 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
     store.audit.append({ tenant, at: clock.now(), actor, action, subject, detail });
 
   await adopt((await keptUpstream(tenant, parts)).state);
-  const status = () => inUse && upstreamStatus(inUse.settings, state, failure);
   return {
     issuer: {
       async issue(request) {
+        await current();
         const upstream = inUse;
         if (upstream === undefined) return own.issue(request);
         return noting(() => issueByUpstream(request, upstream, { tenant, store, clock, refreshed: trusted }));
       },
       async authorities() {
         const authorities = await own.authorities();
+        await current();
         if (inUse === undefined) return authorities;
         // Devices are told what is known; why the look failed is in the status.
         if (clock.monotonic() - lastLook > lookInterval) void refreshed().catch(() => {});
         if (!isCrossedBy(authorities, state.cross)) await crossedAnew();
         return [...authorities, ...state.cross, ...state.authorities];
       },
-      issuers: async () => [...(await own.issuers()), ...state.authorities, ...state.former],
+      async issuers() {
+        await current();
+        return [...(await own.issuers()), ...state.authorities, ...state.former];
+      },
       status: (certificate) => own.status(certificate),
       isCompromised: (publicKey) => own.isCompromised(publicKey),
       profile: (protocol, label) => own.profile(protocol, label),
     },
-    cas: () => [...casOf(state), ...state.former],
-    status,
+    async cas() {
+      await current();
+      return [...casOf(state), ...state.former];
+    },
+    async status() {
+      await current();
+      return inUse && upstreamStatus(inUse.settings, state, failure);
+    },
     async test() {
+      await current();
       await refreshed();
       return upstreamStatus(requireInUse().settings, state, undefined);
     },
@@ -183,6 +213,7 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
       return upstreamStatus(settings, state, undefined);
     },
     async remove(actor) {
+      await current();
       const { url } = upstreamStatus(requireInUse().settings, state, undefined);
       await change(
         (before) => ({ authorities: [], cross: [], former: formerOf(before) }),
@@ -249,6 +280,8 @@ function equalLists(a: readonly Certificate[], b: readonly Certificate[]): boole
   return a.length === b.length && a.every(({ raw }, index) => equal(raw, b[index]?.raw ?? noBytes));
 }
 
+/** Milliseconds until a change by another process is seen. */
+const longestUnseen = 1000;
 /** How often the upstream's CA is looked at, in milliseconds; a certificate of a CA that is not known is reason to look at once. */
 const lookInterval = 3_600_000;
 /** What is published here, own CA and cross certificates included, has to stay within what devices take. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { equal, hex } from "../../src/core/bytes.ts";
+import { ManualClock } from "../../src/core/clock.ts";
+import { systemRandomness } from "../../src/core/randomness.ts";
 import { generateKey, privateKeyToPem, signerOf } from "../../src/crypto/keys.ts";
 import { encodePem } from "../../src/encoding/pem.ts";
 import { parseCertificate } from "../../src/pki/certificate.ts";
@@ -12,7 +14,11 @@ import {
   encodeKeyUsage,
   encodeSubjectAltName,
 } from "../../src/pki/standard-extensions.ts";
+import { openAuthority } from "../../src/service/authority.ts";
+import { sealedKeyKeeper } from "../../src/service/key-keeper.ts";
+import { openUpstream } from "../../src/service/upstream.ts";
 import type { UpstreamStatus } from "../../src/service/upstream-status.ts";
+import { openSqliteStore } from "../../src/store/sqlite.ts";
 import type { HttpResponse } from "../../src/transport/http/message.ts";
 import { commonName, craftedRequest, newSigner } from "../est/crafted.ts";
 import { ask, basic, certificateIn, enrolment } from "../est/raw-client.ts";
@@ -288,6 +294,41 @@ test("fail/an issuing CA that comes with the certificate, but not with cacerts: 
   const held = certificateIn(await ask(service, await requestOf("below-1", subject, signerOf(key))));
   const renewal = enrolment(await craftedRequest({ subject }), [], "/.well-known/est/simplereenroll");
   certificateIn(await ask(service, renewal, { identity: { chain: [held], key } }));
+});
+
+test("ok/two services on one database: what one sets or removes, the other knows a second later", async () => {
+  const clock = new ManualClock(Date.now());
+  const store = await openSqliteStore(":memory:", { clock });
+  await store.commit([store.tenants.ensure({ tenant: "default", created: clock.now() })]);
+  // Nothing is secret here.
+  const vault = {
+    seal: (_: string, bytes: Uint8Array) => bytes,
+    open: (_: string, bytes: Uint8Array) => bytes,
+    refresh: async () => {},
+  };
+  const parts = { store, clock, randomness: systemRandomness, vault, keys: sealedKeyKeeper({ store, vault }) };
+  const open = async () => openUpstream("default", { ...parts, authority: await openAuthority("default", parts) });
+  const [one, other] = [await open(), await open()];
+  const settings = {
+    url: upstream.url,
+    anchor: upstream.ca.pem,
+    credential: { kind: "password", user: "hatchery", password: "upstream secret" },
+  } as const;
+  const seen = async () => {
+    const before = await other.status();
+    clock.advance(1000);
+    return [before?.url, (await other.status())?.url, (await other.issuer.issuers()).length];
+  };
+  assert.equal(await other.status(), undefined);
+  await one.set(settings, "ada");
+  assert.deepEqual(await seen(), [undefined, upstream.url, 2]);
+  const published = await Promise.all([one, other].map(({ issuer }) => issuer.authorities()));
+  const [byOne, byOther] = published.map((authorities) => authorities.map(({ raw }) => hex(raw)));
+  assert.deepEqual(byOther, byOne);
+  await one.remove("ada");
+  assert.deepEqual(await seen(), [upstream.url, undefined, 2]);
+  await Promise.all([one.close(), other.close()]);
+  await store.close();
 });
 
 test("ok/the upstream's patience is passed on, and it is asked again when the device asks again", async () => {

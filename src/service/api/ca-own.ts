@@ -22,7 +22,7 @@ export function ownCaRoutes(app: ApiApp, context: ApiContext): void {
       },
     },
     async ({ params: { tenant } }) => {
-      const status = upstream(tenant).status();
+      const status = await upstream(tenant).status();
       if (status === undefined)
         throw new ServiceError(
           "not-found",

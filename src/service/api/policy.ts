@@ -113,7 +113,7 @@ export function policyRoutes(app: ApiApp, context: ApiContext): void {
     },
     async ({ params, body }) => {
       const anchor = { tenant: params.tenant, ...body };
-      const cas = upstream(params.tenant).cas();
+      const cas = await upstream(params.tenant).cas();
       return shownAnchor(await addAnchor(store, anchor, cas, localActor, clock, randomness));
     },
   );
