@@ -16,7 +16,11 @@ export type Rule = z.infer<typeof schemas.rule>;
 export type EstUser = z.infer<typeof schemas.estUser>;
 export type AuditHead = z.infer<typeof schemas.auditHead>;
 export type AuditEntry = z.infer<typeof schemas.auditEntry>;
-export type Status = ServiceStatus;
+
+export interface Status extends ServiceStatus {
+  /** Why the database cannot be used now. */
+  readonly databaseProblem?: string;
+}
 
 /** How far the chain of an audit was checked. */
 export interface AuditSection {
@@ -55,10 +59,11 @@ export interface CaCertificates {
 }
 
 export type Certificate = z.infer<typeof schemas.certificate>;
+export type ListedCertificate = z.infer<typeof schemas.listedCertificate>;
 export type Profile = z.infer<typeof profile>;
 
 export interface Rollover extends z.infer<typeof rollover> {
-  /** Certificates whose devices were left behind by its end. */
+  /** How many devices were left behind by its end. */
   readonly left?: number;
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Status } from "./answers.ts";
 import { serviceApi } from "./api.ts";
-import { duration, shortTime } from "./format.ts";
+import { duration, printable, shortTime } from "./format.ts";
 import { example, invocationOf } from "./options.ts";
 import { print, printJson } from "./output.ts";
 
@@ -16,11 +16,12 @@ export function addStatus(program: Command): void {
       const status = await serviceApi(invocation).get<Status>("/status");
       if (invocation.json) return printJson(status);
       const { table } = await import("./table.ts");
-      const { version, started, data, database, listeners, publication } = status;
+      const { version, started, data, database, databaseProblem, listeners, publication } = status;
       print(
         `hatchery ${version}, running for ${duration(Date.now() - started)} (since ${shortTime(started)}) on ${data}`,
       );
       print(`database ${database}`);
+      if (databaseProblem !== undefined) print(printable(`  cannot be used now: ${databaseProblem}`));
       print(`CRLs and OCSP at ${publication}\n\n`);
       print(
         table(

@@ -62,6 +62,21 @@ describe("the command line", { concurrency: 4 }, () => {
       /^hatchery 1\.2\.3, running for 2 min \d s \(since .*\) on \/srv\/hatchery\ndatabase postgres:\/\/hatchery@db\/hatchery\nCRLs and OCSP at http:\/\/127\.0\.0\.1:8480\n\ntenant +protocol +url\ndefault +est +https:\/\/127\.0\.0\.1:8443\n$/,
   });
 
+  command("ok/status of a service whose database is away", ["status"], {
+    answers: {
+      "GET /api/v1/status": {
+        version: "1.2.3",
+        started: Date.now(),
+        data: "/srv/hatchery",
+        database: "postgres://hatchery@db/hatchery",
+        databaseProblem: "the sentence",
+        listeners: [],
+        publication: "http://127.0.0.1:8480",
+      },
+    },
+    output: /\ndatabase postgres:\/\/hatchery@db\/hatchery\n {2}cannot be used now: the sentence\n/,
+  });
+
   command("ok/devices", ["devices", "--search", "sensor-"], {
     answers: { [`GET ${tenant}/devices?search=sensor-&limit=100`]: { items: [device] } },
     output: "device    state        changed           id\nsensor-7  operational  2026-03-01 14:05  d1\n",

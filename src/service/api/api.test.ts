@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../../core/clock.ts";
 import { seededRandomness } from "../../core/randomness.ts";
+import { Pkcs11Error } from "../../pkcs11/index.ts";
+import { StoreError, type StoreErrorCode } from "../../store/errors.ts";
 import type { Approval } from "../../store/records.ts";
 import { openSqliteStore } from "../../store/sqlite.ts";
 import { ServiceError } from "../errors.ts";
@@ -12,7 +14,7 @@ const base = `/api/v1/tenants/${tenant}`;
 
 const unused = () => assert.fail("no key is needed");
 
-async function house() {
+async function house(failure?: Error) {
   const clock = new ManualClock(1_000);
   const store = await openSqliteStore(":memory:", { clock });
   await store.commit([
@@ -44,6 +46,7 @@ async function house() {
         publication: "http://a",
       }),
       requireTenant(asked) {
+        if (failure !== undefined) throw failure;
         if (asked !== tenant) throw new ServiceError("not-found", `there is no tenant ${asked}`);
       },
       authority: () => assert.fail("no CA"),
@@ -56,7 +59,10 @@ async function house() {
     (error) => failures.push(error),
   );
   return {
+    api,
+    failures,
     store,
+    clock,
     async call(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object) {
       const response = await api.inject({
         method,
@@ -119,6 +125,56 @@ for (const [what, method, path, body] of [
     assert.deepEqual([status, answer.error.code], [400, "invalid-request"]);
     assert.deepEqual((await store.policy.rules(tenant, { limit: 10 })).items, []);
   });
+
+for (const code of ["store-unreachable", "store-unsuitable", "commit-unknown", "store-closed"] as const)
+  test(`fail/the store: ${code} is told to who asks, and to the log`, async () => {
+    const failure = new StoreError(code, "the sentence");
+    const { api, failures } = await house(failure);
+    const response = await api.inject(`${base}/rules`);
+    assert.deepEqual([response.statusCode, response.json()], [503, { error: { code, message: "the sentence" } }]);
+    assert.deepEqual(failures, [failure]);
+  });
+
+for (const [code, status] of [
+  ["hsm-module", 503],
+  ["hsm-token-missing", 503],
+  ["hsm-pin-wrong", 503],
+  ["hsm-pin-locked", 503],
+  ["hsm-failed", 503],
+  ["hsm-timeout", 503],
+  ["hsm-crashed", 503],
+  ["hsm-key-missing", 404],
+  ["hsm-refused", 409],
+] as const)
+  test(`fail/the token: ${code} is told to who asks`, async () => {
+    const { api } = await house(new Pkcs11Error(code, "the sentence"));
+    const response = await api.inject(`${base}/rules`);
+    assert.deepEqual([response.statusCode, response.json()], [status, { error: { code, message: "the sentence" } }]);
+  });
+
+test("ok/status: nothing is said of a database that answers", async () => {
+  const { api } = await house();
+  const { databaseProblem, database } = (await api.inject("/api/v1/status")).json();
+  assert.deepEqual([databaseProblem, database], [undefined, "/srv/hatchery.db"]);
+});
+
+test("fail/status: the database fails, or does not answer at all, and is well again", async () => {
+  const { api, store, clock } = await house();
+  const { list } = store.vaultKeys;
+  const problem = async () => (await api.inject("/api/v1/status")).json().databaseProblem;
+  const code: StoreErrorCode = "store-unreachable";
+  Object.assign(store.vaultKeys, { list: () => Promise.reject(new StoreError(code, "the sentence")) });
+  assert.equal(await problem(), "the sentence");
+  Object.assign(store.vaultKeys, {
+    list() {
+      setImmediate(() => clock.advance(2_000));
+      return new Promise(() => {});
+    },
+  });
+  assert.equal(await problem(), "it has not answered for 2 seconds");
+  Object.assign(store.vaultKeys, { list });
+  assert.equal(await problem(), undefined);
+});
 
 test("ok/rules: added and listed, also one that a former version let through", async () => {
   const { store, call } = await house();

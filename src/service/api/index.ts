@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { codeOf, messageOf } from "../../core/errors.ts";
+import type { Pkcs11ErrorCode } from "../../pkcs11/index.ts";
+import type { StoreErrorCode } from "../../store/errors.ts";
 import { type ApiApp, type ApiError, createApiApp } from "../../transport/http/api-app.ts";
 import { storeErrors } from "../store-failures.ts";
 import { approvalRoutes } from "./approvals.ts";
@@ -34,6 +36,7 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
             started: z.number().int(),
             data: z.string(),
             database: z.string(),
+            databaseProblem: z.string().optional().describe("why it cannot be used now"),
             listeners: z.array(z.object({ tenant: z.string(), protocol: z.string(), url: z.string() })),
             publication: z.string(),
           }),
@@ -42,7 +45,12 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
     },
     async () => {
       const { listeners, ...status } = context.status();
-      return { ...status, listeners: [...listeners] };
+      const problem = await databaseProblem(context);
+      return {
+        ...status,
+        listeners: [...listeners],
+        ...(problem === undefined ? {} : { databaseProblem: problem }),
+      };
     },
   );
 
@@ -73,13 +81,29 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
   return app;
 }
 
+/** Why the store does not answer a small question; undefined when it does. */
+async function databaseProblem({ store, clock }: ApiContext): Promise<string | undefined> {
+  const limit = new AbortController();
+  try {
+    return await Promise.race([
+      store.vaultKeys.list().then(() => undefined, messageOf),
+      clock.sleep(databasePatience, limit.signal).then(() => "it has not answered for 2 seconds"),
+    ]);
+  } finally {
+    limit.abort();
+  }
+}
+
 /** One table: what the caller of the API gets for an error. What has no row is ours, and its message stays inside. */
 function answerTo(error: unknown): ApiError | undefined {
   const status = statuses[codeOf(error)];
   return status === undefined ? undefined : { status, code: codeOf(error), message: messageOf(error) };
 }
 
-const statuses: { readonly [code: string]: number } = {
+/** Milliseconds: whoever asks for the status wants to hear now that the database is away. */
+const databasePatience = 2_000;
+
+const statuses: { readonly [code: string]: number } & Readonly<Record<StoreErrorCode | Pkcs11ErrorCode, number>> = {
   "not-found": 404,
   invalid: 400,
   "page-invalid": 400,
@@ -90,7 +114,16 @@ const statuses: { readonly [code: string]: number } = {
   "hsm-uri": 400,
   "hsm-refused": 409,
   "hsm-key-missing": 404,
+  "hsm-module": 503,
   "hsm-token-missing": 503,
+  "hsm-pin-wrong": 503,
+  "hsm-pin-locked": 503,
+  "hsm-failed": 503,
+  "hsm-signature": 503,
+  "hsm-timeout": 503,
+  "hsm-busy": 503,
+  "hsm-crashed": 503,
+  "hsm-closed": 503,
   "passphrase-missing": 400,
   "passphrase-weak": 400,
   "vault-key-missing": 400,
@@ -98,6 +131,12 @@ const statuses: { readonly [code: string]: number } = {
   contended: 503,
   overloaded: 503,
   "store-failed": 503,
+  "store-unreachable": 503,
+  "store-unsuitable": 503,
+  "store-missing": 503,
+  "store-newer": 503,
+  "commit-unknown": 503,
+  "data-in-use": 503,
   "store-closed": 503,
   "store-replaced": 503,
   "store-full": 507,
