@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { operatorReasons } from "../service/ca-reasons.ts";
-import type { Certificate } from "./answers.ts";
+import type { Certificate, ListedCertificate } from "./answers.ts";
 import { segment, tenantApi } from "./api.ts";
 import { CliError } from "./errors.ts";
 import { readSmallFile } from "./files.ts";
@@ -15,11 +15,22 @@ export function addCaCertificates(ca: Command): void {
     .description("list the certificates that have not expired, those that end first at the top")
     .option("--device <device>", "only those of one device: its id, serial number or name")
     .option("--expiring <days>", "only those that end within so many days", days)
+    .option("--by <ca>", "only those of one CA, such as issuing-1")
+    .addOption(
+      new Option(
+        "--current",
+        "only those that are neither revoked nor replaced by a newer one of their device",
+      ).conflicts("revoked"),
+    )
     .option("--revoked", "only those that are revoked")
     .option("--limit <number>", "list so many at most", count, 100)
     .addHelpText(
       "after",
-      example("hatchery ca certificates --expiring 30", "hatchery ca certificates --device sensor-7"),
+      example(
+        "hatchery ca certificates --expiring 30",
+        "hatchery ca certificates --device sensor-7",
+        "hatchery ca certificates --by issuing-1 --current",
+      ),
     )
     .action(async (options: ListOptions, command: Command) => list(options, invocationOf(command)));
 
@@ -59,6 +70,8 @@ interface ListOptions {
   readonly device?: string;
   readonly expiring?: number;
   readonly revoked?: boolean;
+  readonly by?: string;
+  readonly current?: boolean;
   readonly limit: number;
 }
 
@@ -67,22 +80,35 @@ interface RevokeOptions {
   readonly reason: string;
 }
 
-async function list({ device, expiring, revoked, limit }: ListOptions, invocation: Invocation): Promise<void> {
-  const query = { device, expiring, revoked: revoked === true ? "true" : undefined };
-  const listing = await tenantApi(invocation).list<Certificate>("/ca/certificates", limit, query);
+async function list(
+  { device, expiring, revoked, by, current, limit }: ListOptions,
+  invocation: Invocation,
+): Promise<void> {
+  const set = (flag: boolean | undefined) => (flag === true ? "true" : undefined);
+  const query = { device, expiring, revoked: set(revoked), by, current: set(current) };
+  const listing = await tenantApi(invocation).list<ListedCertificate>("/ca/certificates", limit, query);
   if (invocation.json) return printJson(listing);
   if (listing.items.length === 0) return print("no certificate is so");
   const { table } = await import("./table.ts");
-  const rows = listing.items.map(({ serial, subject, profile, authority, notAfter, revocation }) => [
+  const notes = listing.items.map(noteOf);
+  const anyNote = notes.some((note) => note !== "");
+  const rows = listing.items.map(({ serial, subject, profile, authority, notAfter }, index) => [
     serial,
-    subject,
+    brief(subject),
     profile,
     authority,
     shortTime(notAfter),
-    revocation === undefined ? "" : `${revocation.reason} ${shortTime(revocation.at)}`,
+    ...(anyNote ? [notes[index] ?? ""] : []),
   ]);
-  print(table(["serial number", "subject", "profile", "by", "until", "revoked"], rows));
+  const head = ["serial number", "subject", "profile", "by", "until", ...(anyNote ? ["note"] : [])];
+  print(table(head, rows));
   if (listing.more) print(`only the first ${limit} are shown; see more with --limit`);
+}
+
+/** Why a certificate that has not expired is of no use, or of none any more. */
+function noteOf({ revocation, replaced, caEnded }: ListedCertificate): string {
+  const revoked = revocation && `${revocation.reason} ${shortTime(revocation.at)}`;
+  return [revoked, caEnded && "CA ended", replaced && "replaced"].filter(Boolean).join(", ");
 }
 
 async function revoke(
@@ -103,7 +129,9 @@ async function revoke(
 
 /** A serial number has nothing but hexadecimal digits, so a file can be told from it, and one of such a name by `./`. */
 async function chosen(text: string): Promise<object> {
-  if (/^[0-9A-Fa-f:\s]+$/.test(text) || !existsSync(text)) return { kind: "serial", serial: text };
+  if (/^[0-9A-Fa-f:\s]+$/.test(text)) return { kind: "serial", serial: text };
+  if (!existsSync(text))
+    throw new CliError("usage", `there is no file ${text}, nor is that a serial number in hexadecimal digits`);
   return { kind: "pem", pem: (await readSmallFile(text, longestFile)).toString("utf8") };
 }
 

@@ -13,7 +13,7 @@ export function addCaRollover(ca: Command): void {
 
   rollover
     .command("status")
-    .description("how far it is, and how many certificates of the former CA are still good")
+    .description("how far it is, and how many devices have not left the former CA yet")
     .addHelpText("after", example("hatchery ca rollover status"))
     .action(async (_: unknown, command: Command) => {
       const invocation = invocationOf(command);
@@ -35,7 +35,7 @@ export function addCaRollover(ca: Command): void {
   rollover
     .command("finish")
     .description("end the former CA: its root is given to nobody and its certificates are not accepted any more")
-    .option("--force", "also while certificates of it are still good: their devices are left behind")
+    .option("--force", "also while devices have not renewed: they are left behind")
     .addHelpText("after", example("hatchery ca rollover finish"))
     .action(async ({ force }: { readonly force?: boolean }, command: Command) =>
       step({ step: "finish", force: force === true }, invocationOf(command)),
@@ -49,7 +49,7 @@ async function step(body: object, invocation: Invocation): Promise<void> {
 async function show(rollover: Rollover, invocation: Invocation): Promise<void> {
   if (invocation.json) return printJson(rollover);
   const { table } = await import("./table.ts");
-  const { phase, authorities, current, left } = rollover;
+  const { phase, authorities, left } = rollover;
   const rows = authorities.map(({ name, role, state, notAfter, subject }) => [
     name,
     role,
@@ -58,18 +58,22 @@ async function show(rollover: Rollover, invocation: Invocation): Promise<void> {
     subject,
   ]);
   print(`${table(["certificate", "role", "state", "until", "subject"], rows)}\n`);
-  if (left !== undefined && left > 0) print(`devices with ${goodCertificates(left)} of the former CA are left behind`);
-  print(sentences[phase](goodCertificates(current)));
+  if (left !== undefined && left > 0)
+    print(`${left === 1 ? "1 device is" : `${left} devices are`} left behind with certificates of the former CA`);
+  print(sentences[phase](rollover));
 }
 
-function goodCertificates(number: number): string {
-  return number === 1 ? "1 good certificate" : `${number} good certificates`;
-}
-
-const sentences: { readonly [phase in Rollover["phase"]]: (current: string) => string } = {
+const sentences: { readonly [phase in Rollover["phase"]]: (rollover: Rollover) => string } = {
   none: () => "no roll-over is under way",
-  begun: (current) =>
-    `begun: devices learn the next root when they renew; the CA that goes has ${current}\nwhen devices have had the time to renew, go on with: hatchery ca rollover switch`,
-  switched: (current) =>
-    `switched: the next CA issues; the former one has ${current}\nwhen it has none left, end it with: hatchery ca rollover finish`,
+  begun: ({ current, devices }) =>
+    `begun: devices learn the next root when they renew; ${current} of ${devices} have a certificate of the CA that goes\nwhen devices have had the time to renew, go on with: hatchery ca rollover switch`,
+  switched: ({ current, devices, authorities, leaving }) => {
+    const former = authorities.find(({ name, role }) => role === "issuing" && leaving.includes(name))?.name;
+    const then = "end it with: hatchery ca rollover finish";
+    const next =
+      current === 0 || former === undefined
+        ? then
+        : `see which with: hatchery ca certificates --by ${former} --current\nwhen they have renewed, ${then}`;
+    return `switched: the next CA issues; ${current} of ${devices} devices have not left the former one yet\n${next}`;
+  },
 };

@@ -22,8 +22,10 @@ export interface RolloverStatus {
   readonly phase: RolloverPhase;
   /** The generation that goes, while one does: its root, and what else ends with it. */
   readonly leaving: readonly CaCertificate[];
-  /** How many certificates of it are neither revoked nor expired. */
+  /** How many devices it would leave behind: those with a good certificate of it that they have not replaced. */
   readonly current: number;
+  /** How many have any good certificate. */
+  readonly devices: number;
 }
 
 interface Acting {
@@ -43,9 +45,9 @@ export async function rolloverStatus({
   const hierarchy = await authority.hierarchy();
   const phase = phaseOf(hierarchy);
   const leaving = leavingOf(hierarchy, phase);
-  let current = 0;
-  for (const { record } of leaving) current += await store.authorities.countCurrent(tenant, record.name, clock.now());
-  return { phase, leaving, current };
+  const names = leaving.map(({ record }) => record.name);
+  const { held, all } = await store.authorities.countHolders(tenant, names, clock.now());
+  return { phase, leaving, current: held, devices: all };
 }
 
 /**
@@ -111,17 +113,18 @@ export async function switchRollover(acting: Acting): Promise<void> {
 
 /**
  * Ends the former generation: it is neither given to devices nor accepted any more. Throws `conflict` unless a roll-over is
- * switched, and while devices hold certificates of it, except with `force`. Answers how many those were.
+ * switched, and while devices hold certificates of it, except with `force`. Answers how many devices those were.
  */
 export async function finishRollover(acting: Acting & { readonly force: boolean }): Promise<number> {
   const { tenant, authority, store, force } = acting;
   const hierarchy = await authority.hierarchy();
   requirePhase("switched", phaseOf(hierarchy));
-  const { leaving, current } = await rolloverStatus(acting);
+  const { leaving, current, devices } = await rolloverStatus(acting);
   if (current > 0 && !force) {
+    const issuing = leaving.flatMap(({ record: { role, name } }) => (role === "issuing" ? name : []));
     throw new ServiceError(
       "conflict",
-      `${current} certificates of the former CA are still good; wait until their devices have renewed them, or leave these devices behind with: hatchery ca rollover finish --force`,
+      `${current} of ${devices} devices still have a good certificate of the former CA and no newer one; wait until they have renewed, and see which they are with: hatchery ca certificates --by ${issuing.join()} --current; or leave them behind with: hatchery ca rollover finish --force`,
     );
   }
   const crosses = hierarchy.all.filter(({ record }) => record.role === "cross" && record.state === "active");

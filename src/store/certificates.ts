@@ -5,6 +5,7 @@ import { withoutNulls } from "./columns.ts";
 import type { Engine } from "./engine.ts";
 import { cursor, type Page, type PageRequest } from "./paging.ts";
 import type { IssuedCertificate } from "./records.ts";
+import { isReplaced, type ReplacedCertificates, replacedCertificatesIn } from "./replaced-certificates.ts";
 import type { CertificateRow } from "./schema.ts";
 import { compiled, guarded, prepared, write } from "./statement.ts";
 
@@ -17,6 +18,8 @@ export interface CertificateFilter {
   readonly endsFrom?: number;
   /** Only those whose validity ends before this time. */
   readonly endsBefore?: number;
+  /** Only those that are not replaced at this time. */
+  readonly latestAt?: number;
 }
 
 /** An entry of a CRL. */
@@ -28,7 +31,7 @@ export interface RevokedCertificate {
   readonly notAfter: number;
 }
 
-export interface Certificates {
+export interface Certificates extends ReplacedCertificates {
   /** Guard: the authority has issued no certificate with this serial number, and the tenant has not this very one. */
   insertCertificate(certificate: IssuedCertificate): Write;
   certificate(tenant: string, authority: string, serial: string): Promise<IssuedCertificate | undefined>;
@@ -40,8 +43,6 @@ export interface Certificates {
   certificatesOf(tenant: string, device: string, page: PageRequest): Promise<Page<IssuedCertificate>>;
   /** Those that end first come first. */
   certificates(tenant: string, filter: CertificateFilter, page: PageRequest): Promise<Page<IssuedCertificate>>;
-  /** How many certificates of the authority are neither revoked nor expired at `at`. */
-  countCurrent(tenant: string, authority: string, at: number): Promise<number>;
 
   /**
    * Guard: the authority has issued the certificate, and it is not revoked. `compromisedKey`: SHA-256 of its
@@ -124,16 +125,6 @@ export function certificatesIn(engine: Engine): Certificates {
       .limit(p.one),
   );
 
-  const count = prepared((p: { tenant: string; authority: string; at: number }) =>
-    queries
-      .selectFrom("certificates")
-      .select(({ fn }) => fn.countAll<number>().as("count"))
-      .where("tenant", "=", p.tenant)
-      .where("authority", "=", p.authority)
-      .where("not_after", ">=", p.at)
-      .where("revoked_at", "is", null),
-  );
-
   const revoke = prepared(
     (p: {
       tenant: string;
@@ -192,6 +183,8 @@ export function certificatesIn(engine: Engine): Certificates {
   );
 
   return {
+    ...replacedCertificatesIn(engine),
+
     insertCertificate: (certificate) =>
       write(
         guarded(
@@ -240,7 +233,7 @@ export function certificatesIn(engine: Engine): Certificates {
       return page.page(rows, (row) => [row.not_before, row.authority, row.serial], certificateOf);
     },
 
-    async certificates(tenant, { device, authority, revoked, endsFrom, endsBefore }, request) {
+    async certificates(tenant, { device, authority, revoked, endsFrom, endsBefore, latestAt }, request) {
       const page = cursor<[number, string, string]>(request, ["integer", "text", "text"]);
       let query = queries
         .selectFrom("certificates")
@@ -255,6 +248,7 @@ export function certificatesIn(engine: Engine): Certificates {
       if (revoked !== undefined) query = query.where("revoked_at", revoked ? "is not" : "is", null);
       if (endsFrom !== undefined) query = query.where("not_after", ">=", endsFrom);
       if (endsBefore !== undefined) query = query.where("not_after", "<", endsBefore);
+      if (latestAt !== undefined) query = query.where((eb) => eb.not(isReplaced(eb, latestAt)));
       const { after } = page;
       if (after)
         query = query.where(({ eb, refTuple, tuple }) =>
@@ -262,11 +256,6 @@ export function certificatesIn(engine: Engine): Certificates {
         );
       const rows = await engine.read(compiled(query));
       return page.page(rows, (row) => [row.not_after, row.authority, row.serial], certificateOf);
-    },
-
-    async countCurrent(tenant, authority, at) {
-      const [row] = await engine.read(count({ tenant, authority, at }));
-      return row?.count ?? 0;
     },
 
     revoke: (tenant, authority, serial, at, reason, compromisedKey) =>

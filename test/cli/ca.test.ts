@@ -43,7 +43,8 @@ const authority = {
   notAfter: moment,
   pem,
 };
-const rollover = { phase: "begun", authorities: [authority], leaving: ["root-1"], current: 1 };
+const allPurposes = "clientAuth,serverAuth,codeSigning,emailProtection,timeStamping,OCSPSigning";
+const rollover = { phase: "begun", authorities: [authority], leaving: ["root-1"], current: 1, devices: 3 };
 
 interface Expected {
   readonly answers: Answers;
@@ -94,6 +95,17 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
     output:
       /^serial number .*\n5d1c20ab77e0f4935d1c20ab77e0f493 +CN=sensor-7 +device +issuing-1 .* superseded 2026-03-01 14:05\n$/,
   });
+  command("ok/certificates: of one CA, those in use", ["certificates", "--by", "issuing-1", "--current"], {
+    answers: {
+      [`GET ${tenant}/ca/certificates?by=issuing-1&current=true&limit=100`]: {
+        items: [
+          { ...certificate, replaced: false, caEnded: true },
+          { ...certificate, replaced: true, caEnded: false },
+        ],
+      },
+    },
+    output: / note\n.* issuing-1 +2026-03-01 14:05 +CA ended\n.* replaced\n$/,
+  });
   command("ok/certificates: none", ["certificates"], {
     answers: { [`GET ${tenant}/ca/certificates?limit=100`]: { items: [] } },
     output: /^no certificate is so\n$/,
@@ -125,6 +137,7 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
     [["revoke", serial, "--device", "x", "--reason", "superseded"], /name a certificate, or a device/],
     [["revoke", serial], /required option '--reason <reason>'/],
     [["revoke", serial, "--reason", "cACompromise"], /Allowed choices are unspecified/],
+    [["certificates", "--current", "--revoked"], /cannot be used with/],
     [["certificates", "--expiring", "soon"], /give a number of days/],
     [["profile", "set", "lamps"], /say what to set/],
     [["profile", "set", "lamps", "--renew-after", "96"], /from 0 to 95/],
@@ -186,8 +199,15 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
     [
       "switch",
       { step: "switch" },
-      { ...rollover, phase: "switched", current: 7 },
-      /the former one has 7 good certificates\n/,
+      {
+        ...rollover,
+        phase: "switched",
+        authorities: [{ ...authority, name: "issuing-1", role: "issuing", state: "retired" }],
+        leaving: ["root-1", "issuing-1"],
+        current: 7,
+        devices: 9,
+      },
+      /; 7 of 9 devices have not left the former one yet\nsee which with: hatchery ca certificates --by issuing-1 --current\nwhen they have renewed, end it with: hatchery ca rollover finish\n$/,
     ],
     ["finish", { step: "finish", force: false }, { ...rollover, phase: "none" }, /no roll-over is under way\n$/],
   ] as const)
@@ -198,7 +218,7 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
     });
   command("ok/rollover finish --force says who is left behind", ["rollover", "finish", "--force"], {
     answers: { [`POST ${tenant}/ca/rollover`]: { ...rollover, phase: "none", left: 2 } },
-    output: /devices with 2 good certificates of the former CA are left behind\n/,
+    output: /2 devices are left behind with certificates of the former CA\n/,
     sent: { step: "finish", force: true },
   });
   command("ok/rollover status in JSON", ["rollover", "status", "--json"], {

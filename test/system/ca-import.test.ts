@@ -116,11 +116,7 @@ test("fail/another CA while devices follow: those that have not would be left be
 });
 
 test("ok/the former CA is ended like one that was rolled over, once nobody needs it", async () => {
-  await assert.rejects(
-    service.call("POST", "/ca/rollover", { step: "finish" }),
-    /409.*certificates of the former CA are still good/,
-  );
-  await service.call("POST", "/ca/rollover", { step: "finish", force: true });
+  await service.call("POST", "/ca/rollover", { step: "finish" });
   const ended = service.rows("authorities").filter(({ state }) => state === "ended");
   assert.deepEqual(ended.map(({ name }) => name).toSorted(), ["issuing-1", "new-with-old-2", "root-1"]);
   await assert.rejects(renew("OLD-1", [service.root]), { code: "server-not-trusted" });

@@ -16,8 +16,15 @@ import { enrolDevice, manufactured, startService, type TestService } from "../es
 interface Rollover {
   readonly phase: string;
   readonly current: number;
+  readonly devices: number;
   readonly left?: number;
   readonly authorities: readonly { readonly name: string; readonly pem: string }[];
+}
+
+interface Listed {
+  readonly subject: string;
+  readonly replaced: boolean;
+  readonly caEnded: boolean;
 }
 
 describe("a roll-over", { concurrency: 1 }, () => {
@@ -44,6 +51,8 @@ describe("a roll-over", { concurrency: 1 }, () => {
     return enrolDevice(service, "simplereenroll", name, { identity, server: at(await anchorsOf(name)) });
   }
 
+  const certificates = (query: string) =>
+    service.call<{ readonly items: readonly Listed[] }>("GET", `/ca/certificates${query}`);
   const at = (anchors: readonly Uint8Array[]) => ({ host: "127.0.0.1", port: service.port, anchors });
   const anchorsOf = async (name: string) => (await currentAnchors(directory(name))) ?? [];
   const assertAnchors = async (name: string, expected: readonly Uint8Array[]) =>
@@ -125,17 +134,33 @@ describe("a roll-over", { concurrency: 1 }, () => {
     }
   });
 
-  test("fail/finish: while certificates of the former CA are good", async () => {
-    const { current } = await status();
-    assert.ok(current > 0);
-    await assert.rejects(step({ step: "finish" }), new RegExp(`409 .*"conflict".*${current} certificates`));
+  test("ok/certificates: those that keep devices from the next CA, and those that are replaced", async () => {
+    const { items: held } = await certificates("?by=issuing-1&current=true");
+    assert.deepEqual(held.map(({ subject }) => subject).sort(), ["lost", "newcomer-1", "sleeper"].map(subjectOf));
+    const { items: former } = await certificates("?by=issuing-1");
+    const ofEarly = former.filter(({ subject }) => subject === subjectOf("early"));
+    assert.deepEqual([...new Set(ofEarly.map(({ replaced, caEnded }) => [replaced, caEnded].join()))], ["true,false"]);
+    await assert.rejects(certificates("?revoked=true&current=true"), /400 .*"invalid"/);
+  });
+
+  test("fail/finish: while devices have not replaced their certificates of the former CA", async () => {
+    const { current, devices } = await status();
+    assert.deepEqual([current, devices], [3, 7]);
+    await assert.rejects(
+      step({ step: "finish" }),
+      /409 .*"conflict".*3 of 7 devices .*hatchery ca certificates --by issuing-1 --current/,
+    );
     assert.equal((await status()).phase, "switched");
   });
 
   test("ok/finish: the former root is given to nobody, and devices drop it", async () => {
-    const { current } = await status();
     const finished = await step({ step: "finish", force: true });
-    assert.deepEqual([finished.phase, finished.left], ["none", current]);
+    assert.deepEqual([finished.phase, finished.left], ["none", 3]);
+    const { items: left } = await certificates("?by=issuing-1&current=true");
+    assert.deepEqual(
+      left.map(({ caEnded }) => caEnded),
+      [true, true, true],
+    );
     assert.deepEqual(
       finished.authorities.map(({ name }) => name),
       ["issuing-2", "root-2"],
@@ -191,6 +216,10 @@ describe("a roll-over", { concurrency: 1 }, () => {
 function certificateOf({ authorities }: Rollover, name: string): Certificate {
   const pem = authorities.find((each) => each.name === name)?.pem ?? "";
   return parseCertificate(decodePem(pem)[0]?.bytes ?? Uint8Array.of());
+}
+
+function subjectOf(name: string): string {
+  return `CN=${name}`;
 }
 
 function fingerprint(certificate: Uint8Array): string {

@@ -6,10 +6,11 @@ import type { CaCertificate } from "../authority-hierarchy.ts";
 import { operatorReasons } from "../ca-reasons.ts";
 import { revoke, unrevoke } from "../ca-revocation.ts";
 import { beginRollover, finishRollover, rolloverStatus, switchRollover } from "../ca-rollover.ts";
+import { ServiceError } from "../errors.ts";
 import { requireDevice } from "../inventory.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { shownCertificate, withoutUndefined } from "./devices.ts";
-import { certificate, idParameters, pageOf, pageQuery, tenantParameters } from "./schemas.ts";
+import { certificate, idParameters, listedCertificate, pageOf, pageQuery, tenantParameters } from "./schemas.ts";
 
 const base = "/api/v1/tenants/:tenant/ca";
 
@@ -28,7 +29,8 @@ export const rollover = z.object({
   phase: z.enum(["none", "begun", "switched"]),
   authorities: z.array(caCertificate).describe("all that have not ended"),
   leaving: z.array(z.string()).describe("names of the CAs that go"),
-  current: z.number().int().describe("certificates of these that are neither revoked nor expired"),
+  current: z.number().int().describe("devices with a good certificate of these that they have not replaced"),
+  devices: z.number().int().describe("devices with any good certificate"),
 });
 
 const revocable = z.discriminatedUnion("kind", [
@@ -69,22 +71,36 @@ export function caRoutes(app: ApiApp, context: ApiContext): void {
           device: z.string().max(256).optional().describe("id, serial number or name of a device"),
           expiring: z.coerce.number().int().min(0).max(36_500).optional().describe("days within which they end"),
           revoked: z.literal("true").optional().describe("only those that are revoked"),
+          by: z.string().max(256).optional().describe("name of the CA that issued them"),
+          current: z.literal("true").optional().describe("only those that are neither revoked nor replaced"),
         }),
-        response: { 200: pageOf(certificate) },
+        response: { 200: pageOf(listedCertificate) },
       },
     },
-    async ({ params: { tenant }, query: { device, expiring, revoked, ...page } }) => {
+    async ({ params: { tenant }, query: { device, expiring, revoked, by, current, ...page } }) => {
       requireTenant(tenant);
       const endsFrom = clock.now();
+      if (revoked !== undefined && current !== undefined)
+        throw new ServiceError("invalid", "what is revoked is not current: ask for the one or the other");
       const filter = {
         endsFrom,
         device: device === undefined ? undefined : (await requireDevice(store, tenant, device)).id,
         endsBefore: expiring === undefined ? undefined : endsFrom + expiring * day,
-        revoked: revoked === undefined ? undefined : true,
+        revoked: revoked === undefined ? (current === undefined ? undefined : false) : true,
+        authority: by,
+        latestAt: current === undefined ? undefined : endsFrom,
       };
       const listed = await store.authorities.certificates(tenant, withoutUndefined(filter), withoutUndefined(page));
       const { items, ...rest } = listed;
-      return { items: items.map(shownCertificate), ...rest };
+      const replaced = await store.authorities.replacedAmong(tenant, items, endsFrom);
+      const { all } = await context.authority(tenant).hierarchy();
+      const ended = all.flatMap(({ record }) => (record.state === "ended" ? record.name : []));
+      const shown = items.map((each) => ({
+        ...shownCertificate(each),
+        replaced: replaced.includes(each),
+        caEnded: ended.includes(each.authority),
+      }));
+      return { items: shown, ...rest };
     },
   );
 
@@ -160,13 +176,14 @@ export function caRoutes(app: ApiApp, context: ApiContext): void {
 }
 
 async function shownRollover(parts: Parameters<typeof rolloverStatus>[0]) {
-  const { phase, leaving, current } = await rolloverStatus(parts);
+  const { phase, leaving, current, devices } = await rolloverStatus(parts);
   const { all } = await parts.authority.hierarchy();
   return {
     phase,
     authorities: all.filter(({ record }) => record.state !== "ended").map(shownCa),
     leaving: leaving.map(({ record }) => record.name),
     current,
+    devices,
   };
 }
 

@@ -44,6 +44,12 @@ export const certificate = z.object({
   pem: z.string(),
 });
 
+/** Beside `revocation`, what else may make it useless before its end. */
+export const listedCertificate = certificate.extend({
+  replaced: z.boolean().describe("its device has a newer good certificate by the same profile"),
+  caEnded: z.boolean().describe("its CA was ended by a roll-over, so that it is not accepted any more"),
+});
+
 export const outcome = z.enum(["granted", "refused", "waiting", "failed"]);
 
 export const runSummary = z.object({

@@ -133,17 +133,59 @@ export function authoritiesConformance(open: Open): void {
     },
   );
 
-  storeTest(open, "ok/certificates: those that are current are counted", async (store) => {
-    const ends = { "01": 20, "02": 30, "03": 40 };
-    await store.commit(
-      Object.entries(ends).map(([serial, notAfter]) =>
-        store.authorities.insertCertificate(certificate(serial, { notAfter })),
-      ),
-    );
+  storeTest(open, "ok/holders: a device that has renewed does not hold what it had before", async (store) => {
+    const renewed = { authority: "issuing-2", notBefore: 15, notAfter: 40 };
+    const { device: _, ...alone } = certificate("06", { notAfter: 30 });
+    const all = [
+      certificate("01", { notAfter: 30 }),
+      certificate("02", { notAfter: 30, notBefore: 12 }),
+      certificate("03", renewed),
+      certificate("04", { device: "d2", notAfter: 30 }),
+      certificate("05", { ...renewed, device: "d2" }),
+      alone,
+      certificate("07", { ...renewed, device: "d3" }),
+    ];
+    await store.commit(all.map((each) => store.authorities.insertCertificate(each)));
+    const { countHolders } = store.authorities;
+    assert.deepEqual(await countHolders("a", ["issuing"], 20), { held: 1, all: 4 });
+    assert.deepEqual(await countHolders("a", ["issuing", "issuing-2"], 20), { held: 4, all: 4 });
+    assert.deepEqual(await countHolders("a", [], 20), { held: 0, all: 4 });
+    assert.deepEqual(await countHolders("b", ["issuing"], 20), { held: 0, all: 0 });
+    // What replaced it has to be good itself.
+    await store.commit([store.authorities.revoke("a", "issuing-2", "05", 20, "superseded")]);
+    assert.deepEqual(await countHolders("a", ["issuing"], 20), { held: 2, all: 4 });
+    assert.deepEqual(await countHolders("a", ["issuing"], 31), { held: 0, all: 2 });
+    assert.deepEqual(await countHolders("a", ["issuing-2"], 41), { held: 0, all: 0 });
+  });
+
+  storeTest(open, "ok/holders: a device holds one certificate of each profile, and counts once", async (store) => {
+    const all = [
+      certificate("01", { notBefore: 10 }),
+      certificate("02", { notBefore: 11, profile: "gateways", authority: "issuing-2" }),
+      certificate("03", { notBefore: 12, profile: "lamps" }),
+    ];
+    await store.commit(all.map((each) => store.authorities.insertCertificate(each)));
+    assert.deepEqual(await store.authorities.countHolders("a", ["issuing"], 20), { held: 1, all: 1 });
+    assert.deepEqual(await store.authorities.replacedAmong("a", all, 20), []);
+  });
+
+  storeTest(open, "ok/replaced: those with a newer good one of the same device", async (store) => {
+    const first = certificate("01", { notAfter: 30 });
+    const second = certificate("02", { notAfter: 40, notBefore: 15 });
+    const third = certificate("03", { notAfter: 20, notBefore: 16 });
+    const { device: _, ...alone } = certificate("04", { notAfter: 50 });
+    const all = [first, second, third, alone];
+    await store.commit(all.map((each) => store.authorities.insertCertificate(each)));
+    const { replacedAmong } = store.authorities;
+    assert.deepEqual(await replacedAmong("a", all, 20), [first, second]);
+    assert.deepEqual(await replacedAmong("a", all, 21), [first]);
+    assert.deepEqual(await replacedAmong("a", [second, alone], 21), []);
+    assert.deepEqual(await replacedAmong("a", [alone], 0), []);
+    const list = (filter: CertificateFilter) => listed((page) => store.authorities.certificates("a", filter, page));
+    assert.deepEqual(await list({ latestAt: 21 }), [third, second, alone]);
+    assert.deepEqual(await list({ latestAt: 20, endsFrom: 20, revoked: false }), [third, alone]);
     await store.commit([store.authorities.revoke("a", "issuing", "03", 15, "superseded")]);
-    const counts = [20, 21, 31].map((at) => store.authorities.countCurrent("a", "issuing", at));
-    assert.deepEqual(await Promise.all(counts), [2, 1, 0]);
-    assert.equal(await store.authorities.countCurrent("a", "issuing-2", 0), 0);
+    assert.deepEqual(await replacedAmong("a", all, 20), [first]);
   });
 
   storeTest(open, "ok/revocation: with time and reason, a hold is lifted again", async (store) => {

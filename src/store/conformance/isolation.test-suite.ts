@@ -74,6 +74,7 @@ export function everything(store: Store, tenant: string): readonly Write[] {
     store.authorities.insert(authority("root", of)),
     store.authorities.insertCertificate(certificate("01", of)),
     store.authorities.insertCertificate(certificate("02", { ...of, authority: "other", device: "d2" })),
+    store.authorities.insertCertificate(certificate("03", { ...of, authority: "other", notBefore: 11, device: "d2" })),
     store.authorities.revoke(tenant, "other", "02", 11, "keyCompromise", "k1"),
     store.authorities.saveCrl(crl(1, of)),
     store.profiles.put(profile("lamps", of)),
@@ -111,15 +112,20 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
     "authorities.certificateByFingerprint": store.authorities.certificateByFingerprint(tenant, fingerprint),
     "authorities.certificatesOf": store.authorities.certificatesOf(tenant, "d1", page),
     "authorities.certificatesBySerial": store.authorities.certificatesBySerial(tenant, "01"),
-    "authorities.certificates": store.authorities.certificates(tenant, { revoked: false }, page),
+    "authorities.certificates": store.authorities.certificates(tenant, { revoked: false, device: "d1" }, page),
     "authorities.certificates with filters": store.authorities.certificates(
       tenant,
-      { device: "d2", authority: "other", revoked: true, endsFrom: 0, endsBefore: 100 },
+      { device: "d2", authority: "other", revoked: true, endsFrom: 0, endsBefore: 100, latestAt: 100 },
       page,
     ),
-    "authorities.countCurrent": store.authorities
-      .countCurrent(tenant, "issuing", 0)
-      .then((count) => Array(count).fill({ tenant })),
+    "authorities.countHolders": store.authorities
+      .countHolders(tenant, ["issuing"], 0)
+      .then(({ held }) => Array(held).fill({ tenant })),
+    "authorities.replacedAmong": store.authorities.replacedAmong(
+      tenant,
+      [certificate("02", { tenant, authority: "other", device: "d2" })],
+      0,
+    ),
     "authorities.compromised": store.authorities.compromised(tenant, "k1"),
     "authorities.revokedOf": store.authorities.revokedOf(tenant, "other", page),
     "authorities.revocationChanges": store.authorities
