@@ -11,6 +11,7 @@ import {
 import { utf8 } from "../../core/bytes.ts";
 import type { HttpResponse } from "./message.ts";
 import { bareReply } from "./reply.ts";
+import { schemaRefusal } from "./schema-refusal.ts";
 
 /** The fastify instance that API routes are registered on; their schemas are zod's. */
 export type ApiApp = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
@@ -77,13 +78,8 @@ export async function createApiApp(options: ApiAppOptions): Promise<ApiApp> {
 function apiErrorOf(error: unknown, options: ApiAppOptions): ApiError {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const [first] = error.validation;
-    const path = first?.instancePath.split("/").filter((part) => part !== "") ?? [];
-    const where = [error.validationContext ?? "request", ...path].join(".");
-    return {
-      status: 400,
-      code: "invalid-request",
-      message: `The ${where} is not acceptable: ${first?.message ?? "unknown"}.`,
-    };
+    if (first !== undefined)
+      return { status: 400, code: "invalid-request", message: schemaRefusal(first, error.validationContext) };
   }
   const known = options.errorOf?.(error);
   if (known !== undefined) return known;
