@@ -32,11 +32,15 @@ export function addCaProfiles(ca: Command): void {
     .argument("<profile>", "its name, and its label: https://HOST:PORT/.well-known/est/NAME/")
     .option("--lifetime <days>", "validity in days, or `endless` for no well-defined expiry", lifetime)
     .option("--backdate <seconds>", "how long before its issue a certificate begins", seconds)
-    .option("--keys <kinds>", "kinds of key, such as P-256,P-384,P-521,Ed25519,RSA", commas)
+    .option("--keys <kinds>", `kinds of key: ${keyKinds.join(", ")}`, listOf(keyKinds))
     .option("--least-rsa-bits <bits>", "smallest RSA keys", bits)
-    .option("--key-usage <usages>", "keyUsage, such as digitalSignature,keyAgreement", commas)
-    .option("--ext-key-usage <purposes>", "clientAuth, serverAuth, other purposes in dotted form, or none", commas)
-    .option("--alternative-names <kinds>", "names that a request may ask for: dNSName, iPAddress, or none", commas)
+    .option("--key-usage <usages>", `keyUsage: ${keyUsages.join(", ")}`, listOf(keyUsages))
+    .option(
+      "--ext-key-usage <purposes>",
+      `${[...purposes.keys()].join(", ")}, others in dotted form, or none`,
+      purposeList,
+    )
+    .option("--alternative-names <kinds>", "names that a request may ask for: dNSName, iPAddress, or none", nameKinds)
     .option("--renew-after <percent>", "share of its validity that a certificate has to be old to be renewed", percent)
     .option("--grace <days>", "days after its end in which a certificate may still be renewed", days)
     .addOption(new Option("--same-key <when>", "whether a renewal may keep the key").choices(["allowed", "refused"]))
@@ -96,7 +100,7 @@ function changesOf(options: SetOptions): object {
     keys,
     leastRsaBits,
     keyUsage,
-    extKeyUsage: extKeyUsage?.map((purpose) => purposes[purpose] ?? purpose),
+    extKeyUsage,
     subjectAltName: alternativeNames,
     renewal: Object.keys(renewal).length === 0 ? undefined : renewal,
   });
@@ -144,7 +148,9 @@ function present(fields: Readonly<Record<string, unknown>>): object {
 }
 
 function lifetime(text: string): number | "endless" {
-  return text === "endless" ? text : days(text);
+  if (text === "endless") return text;
+  if (Number(text) === 0) throw new InvalidArgumentError("give a number of days from 1 to 36525, or endless.");
+  return days(text);
 }
 
 function percent(text: string): number {
@@ -153,18 +159,49 @@ function percent(text: string): number {
 }
 
 function bits(text: string): number {
-  if (!/^\d{4}$/.test(text)) throw new InvalidArgumentError("give a number of bits such as 3072.");
+  if (!/^\d{4}$/.test(text) || Number(text) < 2048 || Number(text) > 8192)
+    throw new InvalidArgumentError("give a number of bits from 2048 to 8192.");
   return Number(text);
 }
 
-function commas(text: string): readonly string[] {
-  return text === "none" ? [] : text.split(",").map((part) => part.trim());
+/** Words with commas between them, each one of `choices`. */
+function listOf(choices: readonly string[]): (text: string) => readonly string[] {
+  return (text) => {
+    const parts = text.split(",").map((part) => part.trim());
+    const wrong = parts.find((part) => !choices.includes(part));
+    if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is none of ${choices.join(", ")}.`);
+    return parts;
+  };
 }
 
-const purposes: Readonly<Record<string, string>> = {
-  clientAuth: "1.3.6.1.5.5.7.3.2",
-  serverAuth: "1.3.6.1.5.5.7.3.1",
-};
-const names = new Map(Object.entries(purposes).map(([name, oid]) => [oid, name]));
+function nameKinds(text: string): readonly string[] {
+  return text === "none" ? [] : listOf(["dNSName", "iPAddress"])(text);
+}
+
+function purposeList(text: string): readonly string[] {
+  if (text === "none") return [];
+  return text.split(",").map((part) => {
+    const purpose = purposes.get(part.trim()) ?? part.trim();
+    if (!/^[0-2](?:\.(?:0|[1-9]\d{0,9})){1,20}$/.test(purpose))
+      throw new InvalidArgumentError(
+        `"${purpose}" is neither an object identifier such as 1.3.6.1.5.5.7.3.17 nor one of ${[...purposes.keys()].join(", ")}.`,
+      );
+    return purpose;
+  });
+}
+
+/** RFC 5280 4.2.1.12. */
+const purposes: ReadonlyMap<string, string> = new Map([
+  ["clientAuth", "1.3.6.1.5.5.7.3.2"],
+  ["serverAuth", "1.3.6.1.5.5.7.3.1"],
+  ["codeSigning", "1.3.6.1.5.5.7.3.3"],
+  ["emailProtection", "1.3.6.1.5.5.7.3.4"],
+  ["timeStamping", "1.3.6.1.5.5.7.3.8"],
+  ["OCSPSigning", "1.3.6.1.5.5.7.3.9"],
+]);
+const keyKinds = ["P-256", "P-384", "P-521", "Ed25519", "RSA"];
+/** Those of RFC 5280 4.2.1.3 that are no CA's. */
+const keyUsages = ["digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement"];
+const names = new Map([...purposes].map(([name, oid]) => [oid, name]));
 const builtIn: ReadonlySet<string> = new Set(["device", "server"]);
 const day = 24 * 3600 * 1000;

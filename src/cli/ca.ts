@@ -13,7 +13,10 @@ import { print, printJson } from "./output.ts";
 
 /** `hatchery ca ...`: the tenant's certificate authority. */
 export function addCa(program: Command): void {
-  const ca = program.command("ca").description("the tenant's certificate authority");
+  const ca = program
+    .command("ca")
+    .description("the tenant's certificate authority")
+    .addHelpText("after", example("hatchery ca export --out anchor.pem", "hatchery ca certificates --expiring 30"));
   addCaExport(ca);
   addCaCertificates(ca);
   addCaProfiles(ca);
@@ -44,7 +47,10 @@ function chosen({ root, issuing, authorities }: CaCertificates, options: ExportO
   if (name === undefined)
     return options.issuing === true ? { name: "issuing", pem: issuing } : { name: "root", pem: root };
   const found = authorities.find((each) => each.name === name);
-  if (found === undefined) throw new CliError("nothing-there", `the CA has no certificate ${name}`);
+  if (found === undefined) {
+    const names = authorities.map((each) => each.name).join(", ");
+    throw new CliError("nothing-there", `the CA has no certificate ${name}; it has: ${names}`);
+  }
   return found;
 }
 

@@ -84,7 +84,7 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
   });
   command("fail/export: by a name that is none", ["export", "--name", "root-3"], {
     answers: { [`GET ${tenant}/ca`]: exported },
-    errors: /^error: the CA has no certificate root-3\n$/,
+    errors: /^error: the CA has no certificate root-3; it has: root-2\n$/,
     code: 1,
   });
 
@@ -142,6 +142,16 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
     [["profile", "set", "lamps"], /say what to set/],
     [["profile", "set", "lamps", "--renew-after", "96"], /from 0 to 95/],
     [["profile", "set", "lamps", "--least-rsa-bits", "many"], /number of bits/],
+    [["profile", "set", "lamps", "--least-rsa-bits", "1024"], /from 2048 to 8192/],
+    [["profile", "set", "lamps", "--lifetime", "0"], /from 1 to 36525, or endless/],
+    [["profile", "set", "lamps", "--keys", "P-256,P-192"], /"P-192" is none of P-256, P-384, P-521, Ed25519, RSA/],
+    [["profile", "set", "lamps", "--keys", "none"], /"none" is none of P-256/],
+    [["profile", "set", "lamps", "--key-usage", "keyCertSign"], /is none of digitalSignature, nonRepudiation, /],
+    [["profile", "set", "lamps", "--ext-key-usage", "webAuth"], /neither an object identifier .* OCSPSigning/],
+    [["profile", "set", "lamps", "--ext-key-usage", "toString"], /neither an object identifier/],
+    [["profile", "set", "lamps", "--ext-key-usage", "3.1"], /neither an object identifier/],
+    [["profile", "set", "lamps", "--alternative-names", "email"], /is none of dNSName, iPAddress/],
+    [["revoke", "nosuch.pem", "--reason", "superseded"], /there is no file nosuch\.pem, nor is that a serial number/],
   ] as const)
     test(`fail/2 for: hatchery ca ${argv.join(" ")}`, async () => {
       const outcome = await hatchery(["ca", ...argv]);
@@ -193,6 +203,12 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
       answers: { [`DELETE ${tenant}/ca/profiles/${name}`]: { name } },
       output,
     });
+
+  command("ok/profile set: purposes by their names", ["profile", "set", "device", "--ext-key-usage", allPurposes], {
+    answers: { [`PUT ${tenant}/ca/profiles/device`]: profile },
+    output: /./,
+    sent: { extKeyUsage: [2, 1, 3, 4, 8, 9].map((purpose) => `1.3.6.1.5.5.7.3.${purpose}`) },
+  });
 
   for (const [step, sent, answer, output] of [
     ["begin", { step: "begin" }, rollover, /root-2 +root +next [\s\S]*begun: [\s\S]*hatchery ca rollover switch\n$/],
