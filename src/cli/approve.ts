@@ -38,17 +38,17 @@ async function list(limit: number, invocation: Invocation): Promise<void> {
   if (listing.items.length === 0) return print("nothing waits for a decision");
   const { table } = await import("./table.ts");
   const rows = listing.items.map((approval) => [
-    approval.id,
+    approval.run,
     shortTime(approval.created),
-    nameIn(approval),
+    brief(nameIn(approval)),
     shown(approval.evidence["profile"]),
     shown(approval.evidence["credential"]),
     shown(approval.evidence["address"]),
     // The one thing by which a person can tell two requests of the same name apart.
     shown(approval.evidence["key"]).slice(0, 16),
-    approval.run,
   ]);
-  print(table(["request", "since", "device", "profile", "credential", "address", "key", "run"], rows));
+  const head = ["run", "since", "device", "profile", "credential", "address", "key"];
+  print(table(head, rows, { wraps: ["since", "device", "address", "key"] }));
   if (listing.more) print(`only the oldest ${limit} are shown; see more with --limit`);
 }
 

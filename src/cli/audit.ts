@@ -26,10 +26,11 @@ export function addAudit(program: Command): void {
     .option("--file <file>", "an exported audit, instead of the service's; needs no service")
     .addHelpText(
       "after",
-      `\nThe service notes the newest line in its data directory, and verify compares it. Keep a head elsewhere as well:
-whoever can change the database and that directory could make the whole chain anew.\n${example(
+      `\nThe service notes the newest line in its data directory, and verify compares it.
+Keep a head elsewhere as well: whoever can change the database and that
+directory could make the whole chain anew.\n${example(
         "hatchery audit verify",
-        "hatchery audit verify --head 1204:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "hatchery audit verify --head $(cat head-of-monday)",
         "hatchery audit verify --file audit.jsonl",
       )}`,
     )

@@ -101,7 +101,7 @@ async function list(
     ...(anyNote ? [notes[index] ?? ""] : []),
   ]);
   const head = ["serial number", "subject", "profile", "by", "until", ...(anyNote ? ["note"] : [])];
-  print(table(head, rows));
+  print(table(head, rows, { wraps: ["subject", "until", "note"] }));
   if (listing.more) print(`only the first ${limit} are shown; see more with --limit`);
 }
 

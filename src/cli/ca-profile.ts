@@ -116,7 +116,7 @@ async function list(invocation: Invocation): Promise<void> {
     lifetimeText(settings.lifetime),
     settings.keys.join(", "),
   ]);
-  print(table(["profile", "label", "lifetime", "keys"], rows));
+  print(table(["profile", "label", "lifetime", "keys"], rows, { wraps: ["lifetime", "keys"] }));
 }
 
 async function show({ name, protocol, label, settings }: Profile, invocation: Invocation): Promise<void> {
@@ -136,7 +136,7 @@ async function show({ name, protocol, label, settings }: Profile, invocation: In
     ["when expired", renewal.grace === 0 ? "not renewed" : `renewed for ${duration(renewal.grace)}`],
     ["with its key", renewal.sameKey ? "allowed" : "refused: a new key is needed"],
   ];
-  print(table([name, ""], rows, [null, 80]));
+  print(table([name, ""], rows, { wraps: [""] }));
 }
 
 function lifetimeText(time: number | "endless"): string {

@@ -57,7 +57,7 @@ async function show(rollover: Rollover, invocation: Invocation): Promise<void> {
     shortTime(notAfter),
     subject,
   ]);
-  print(`${table(["certificate", "role", "state", "until", "subject"], rows)}\n`);
+  print(`${table(["certificate", "role", "state", "until", "subject"], rows, { wraps: ["until", "subject"] })}\n`);
   if (left !== undefined && left > 0)
     print(`${left === 1 ? "1 device is" : `${left} devices are`} left behind with certificates of the former CA`);
   print(sentences[phase](rollover));

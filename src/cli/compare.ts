@@ -3,7 +3,7 @@ import type { Comparison } from "./answers.ts";
 import { tenantApi } from "./api.ts";
 import type { ComparisonFormat } from "./comparison.ts";
 import { example, invocationOf } from "./options.ts";
-import { print } from "./output.ts";
+import { outputColumns, print } from "./output.ts";
 
 /** `hatchery compare`: the survey's comparison from declared facts and measured runs. */
 export function addCompare(program: Command): void {
@@ -20,6 +20,6 @@ export function addCompare(program: Command): void {
       const invocation = invocationOf(command);
       const { rows } = await tenantApi(invocation).get<Comparison>("/comparison");
       const { renderComparison } = await import("./comparison.ts");
-      print(renderComparison(rows, invocation.json ? "json" : format));
+      print(renderComparison(rows, invocation.json ? "json" : format, outputColumns(Number.POSITIVE_INFINITY)));
     });
 }

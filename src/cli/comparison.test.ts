@@ -57,7 +57,12 @@ const rows: readonly ComparisonRow[] = [
 ];
 
 test("ok/table", () => {
-  assert.equal(renderComparison(rows, "table"), asTable);
+  assert.equal(renderComparison(rows, "table", 80), asTable);
+});
+
+test("ok/a row of a table in a file is one line, however long", () => {
+  const lines = renderComparison(rows, "table").split("\n");
+  assert.match(lines[1] ?? "", /^est\/idevid +certificate and infrastructure +infrastructure +a factory PKI +-$/);
 });
 
 test("ok/csv", () => {
@@ -106,20 +111,23 @@ for (const [text, field] of fields) {
 }
 
 const asTable = `\
-variant        device starts with  gains           factory         person
-est/idevid     certificate and     infrastructure  a factory PKI   -
+variant        device starts     gains           factory        person
+               with
+est/idevid     certificate and   infrastructure  a factory PKI  -
                infrastructure
-est/anonymous  blank slate         infrastructure  nothing         approve in
-                                                                   console
-est/coaps      not declared yet    -               a factory PKI   -
+est/anonymous  blank slate       infrastructure  nothing        approve in
+                                                                console
+est/coaps      not declared yet  -               a factory PKI  -
 
 variant        messages  bytes  pk ops  ms  runs           disagreements
 est/idevid     6 / 6     3949   6 / 6   34  3 / 2          1
 est/anonymous  6 / -     -      -       -   0 / 0          -
 est/coaps      0 / -     -      -       -   declared only  -
 
-Figures are medians of granted runs. Messages: declared least / measured. Public-key operations: device / server.
-Runs: granted / recorded at both ends; only the latter are held against the survey, sentence by sentence.
+Figures are medians of granted runs. Messages: declared least / measured.
+Public-key operations: device / server.
+Runs: granted / recorded at both ends; only the latter are held against the
+survey, sentence by sentence.
 
 Disagreements:
   est/idevid: est.enroll "phase" is deliver; found: <renew> | trust, x

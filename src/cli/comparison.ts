@@ -1,16 +1,23 @@
 import type { ComparisonRow } from "../knowledge/compare.ts";
-import { printable } from "./format.ts";
+import { printable, wrap } from "./format.ts";
 import { json } from "./output.ts";
 import { table } from "./table.ts";
 
 export const comparisonFormats = ["table", "json", "csv", "md", "html"] as const;
 export type ComparisonFormat = (typeof comparisonFormats)[number];
 
-/** The comparison of variants in one format, ending in a line feed; every format has the same rows and columns. */
-export function renderComparison(rows: readonly ComparisonRow[], format: ComparisonFormat): string {
+/**
+ * The comparison of variants in one format, ending in a line feed; every format has the same rows and columns. A table is
+ * wrapped to `columns` of the terminal.
+ */
+export function renderComparison(
+  rows: readonly ComparisonRow[],
+  format: ComparisonFormat,
+  columns = Number.POSITIVE_INFINITY,
+): string {
   switch (format) {
     case "table":
-      return asTable(rows);
+      return asTable(rows, columns);
     case "json":
       return `${json({ rows })}\n`;
     case "csv":
@@ -24,49 +31,42 @@ export function renderComparison(rows: readonly ComparisonRow[], format: Compari
 
 interface Column {
   readonly title: string;
-  /** Width on a terminal; null is that of the longest cell. */
-  readonly width: number | null;
   readonly cell: (row: ComparisonRow) => string;
 }
 
-const variant: Column = { title: "variant", width: null, cell: (row) => row.variant };
+const variant: Column = { title: "variant", cell: (row) => row.variant };
 
 const declared: readonly Column[] = [
-  { title: "device starts with", width: 20, cell: ({ initial }) => initial.replaceAll("-", " ") },
-  { title: "gains", width: 16, cell: ({ outcome }) => outcome.join(", ") || "-" },
+  { title: "device starts with", cell: ({ initial }) => initial.replaceAll("-", " ") },
+  { title: "gains", cell: ({ outcome }) => outcome.join(", ") || "-" },
   {
     title: "factory",
-    width: 16,
     cell: ({ manufacturerBurden }) => factory[manufacturerBurden] ?? String(manufacturerBurden),
   },
   {
     title: "person",
-    width: 18,
     cell: ({ userActions }) => userActions.map((action) => action.replaceAll("-", " ")).join(", ") || "-",
   },
 ];
 
 const measured: readonly Column[] = [
-  { title: "messages", width: null, cell: (row) => `${row.declaredMessages} / ${figure(row.measured?.messages)}` },
-  { title: "bytes", width: null, cell: (row) => figure(row.measured?.bytes) },
+  { title: "messages", cell: (row) => `${row.declaredMessages} / ${figure(row.measured?.messages)}` },
+  { title: "bytes", cell: (row) => figure(row.measured?.bytes) },
   {
     title: "pk ops",
-    width: null,
     cell: ({ measured }) =>
       measured === undefined
         ? "-"
         : `${measured.devicePublicKeyOperations} / ${measured.coordinatorPublicKeyOperations}`,
   },
-  { title: "ms", width: null, cell: (row) => figure(row.measured?.milliseconds) },
+  { title: "ms", cell: (row) => figure(row.measured?.milliseconds) },
   {
     title: "runs",
-    width: null,
     cell: (row) =>
       row.status === "runs" ? `${row.measured?.runs ?? 0} / ${row.measured?.checked ?? 0}` : "declared only",
   },
   {
     title: "disagreements",
-    width: null,
     cell: (row) => ((row.measured?.checked ?? 0) === 0 ? "-" : String(row.disagreements.length)),
   },
 ];
@@ -87,19 +87,26 @@ const factory: readonly string[] = [
   "a factory PKI and an online service",
 ];
 
-function asTable(rows: readonly ComparisonRow[]): string {
+function asTable(rows: readonly ComparisonRow[], columns: number): string {
   // Two tables one above the other: all columns beside each other would fit no usual terminal.
   const block = (shown: readonly Column[]) =>
     table(
       shown.map(({ title }) => title),
       rows.map((row) => shown.map(({ cell }) => cell(row))),
-      shown.map(({ width }) => width),
+      { wraps: declared.map(({ title }) => title), columns },
     );
-  const sentences = disagreements(rows).map(([name, sentence]) => `  ${name}: ${printable(sentence)}\n`);
+  const sentences = disagreements(rows).map(([name, sentence]) =>
+    wrap(`${name}: ${printable(sentence)}`, columns - 2)
+      .map((line) => `  ${line}\n`)
+      .join(""),
+  );
   return [
     block([variant, ...declared]),
     block([variant, ...measured]),
-    `${legend.join("\n")}\n`,
+    legend
+      .flatMap((line) => wrap(line, columns))
+      .map((line) => `${line}\n`)
+      .join(""),
     ...(sentences.length === 0 ? [] : [`Disagreements:\n${sentences.join("")}`]),
   ].join("\n");
 }

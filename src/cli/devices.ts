@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { Device, WholeDevice } from "./answers.ts";
 import { segment, tenantApi } from "./api.ts";
-import { shortTime } from "./format.ts";
+import { brief, shortTime } from "./format.ts";
 import { count, example, type Invocation, invocationOf } from "./options.ts";
 import { print, printJson } from "./output.ts";
-import { runRows } from "./runs.ts";
+import { runRows, runTitles, runWraps } from "./runs.ts";
 
 /** `hatchery devices [DEVICE]`: the inventory, or all that is known of one device. */
 export function addDevices(program: Command): void {
@@ -31,8 +31,13 @@ async function list({ search, limit }: ListOptions, invocation: Invocation): Pro
   if (invocation.json) return printJson(listing);
   if (listing.items.length === 0) return print(search === undefined ? none : `no device begins with ${search}`);
   const { table } = await import("./table.ts");
-  const rows = listing.items.map(({ name, lifecycle, updated, id }) => [name, lifecycle, shortTime(updated), id]);
-  print(table(["device", "state", "changed", "id"], rows));
+  const rows = listing.items.map(({ name, lifecycle, updated, id }) => [
+    brief(name),
+    lifecycle,
+    shortTime(updated),
+    id,
+  ]);
+  print(table(["device", "state", "changed", "id"], rows, { wraps: ["device", "changed"] }));
   if (listing.more) print(`only the first ${limit} are shown; see more with --limit, or fewer with --search`);
 }
 
@@ -51,13 +56,20 @@ async function show(name: string, invocation: Invocation): Promise<void> {
     ),
     table(
       ["identity", "value", "proven by", "issuer"],
-      identities.map(({ kind, value, provenBy, issuer }) => [kind, value, provenBy, issuer ?? "-"]),
+      identities.map(({ kind, value, provenBy, issuer }) => [kind, brief(value), provenBy, issuer ?? "-"]),
+      { wraps: ["value"] },
     ),
     table(
       ["certificate", "profile", "until", "subject"],
-      certificates.map(({ serial, profile, notAfter, subject }) => [serial, profile, shortTime(notAfter), subject]),
+      certificates.map(({ serial, profile, notAfter, subject }) => [
+        serial,
+        profile,
+        shortTime(notAfter),
+        brief(subject),
+      ]),
+      { wraps: ["until", "subject"] },
     ),
-    table(["run", "began", "variant", "outcome", "device", "reason"], runRows(runs)),
+    table(runTitles, runRows(runs), { wraps: runWraps }),
   ];
   const filled = [true, identities.length > 0, certificates.length > 0, runs.length > 0];
   print(parts.filter((_, index) => filled[index]).join("\n"));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { brief, duration, exactTime, printable, shortTime } from "./format.ts";
+import { brief, duration, exactTime, printable, shortTime, wrap } from "./format.ts";
 
 const spans: readonly (readonly [milliseconds: number, text: string])[] = [
   [0, "0.0 ms"],
@@ -43,4 +43,12 @@ test("ok/a long text is cut between characters, a short one stays", () => {
   assert.equal(brief("x".repeat(90_000)), `${"x".repeat(79)}…`);
   assert.equal(brief("\u{1f4a1}".repeat(9), 4), "\u{1f4a1}\u{1f4a1}\u{1f4a1}…");
   assert.equal(brief("\u001b[2J", 3), "\ufffd[…");
+});
+
+test("ok/wrap: at spaces, and within a long word behind a sign that it has", () => {
+  assert.deepEqual(wrap("one two three", 7), ["one two", "three"]);
+  assert.deepEqual(wrap("CN=DEMO-9C7143E7", 14), ["CN=DEMO-", "9C7143E7"]);
+  assert.deepEqual(wrap("by 9c7143e79c71", 8), ["by", "9c7143e7", "9c71"]);
+  assert.deepEqual(wrap("a-b-c-d-e", 4), ["a-b-", "c-d-", "e"]);
+  assert.deepEqual(wrap("", 8), [""]);
 });

@@ -34,6 +34,22 @@ export function brief(text: string, most = longestBrief): string {
   return printable(characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text);
 }
 
+/** Lines of at most `width` characters, broken at spaces, or within a word that is longer than a line. */
+export function wrap(text: string, width: number): readonly string[] {
+  if (text.length <= width) return [text];
+  // A long name is broken behind a sign that it has anyway, so that nobody takes a line's end for a part of it.
+  const pieces = new RegExp(`.{1,${width}}$|.{1,${width}}(?<=[-,=/])|.{1,${width}}`, "gsu");
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ").flatMap((each) => each.match(pieces) ?? [""])) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
 function twoUnits(amount: number, size: number, large: string, small: string): string {
   const rest = amount % size;
   return `${Math.floor(amount / size)} ${large}${rest === 0 ? "" : ` ${rest} ${small}`}`;

@@ -52,7 +52,7 @@ function version(): string {
 }
 
 /** The command line as a tree of commands; what a command needs to work is loaded when it runs. */
-function program(): Command {
+export function program(): Command {
   const root = new Command("hatchery")
     .version(version())
     .description("Onboards IoT devices over every protocol of the survey, and keeps who knew what.")

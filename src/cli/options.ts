@@ -24,7 +24,7 @@ export function invocationOf(command: Command): Invocation {
 
 /** The tail of a command's help: how it is typed. */
 export function example(...lines: readonly string[]): string {
-  return `\nExample${lines.length === 1 ? "" : "s"}:\n${lines.map((line) => `  $ ${line}`).join("\n")}\n`;
+  return `\nExample${lines.length === 1 ? "" : "s"}:\n${lines.map((line) => `  $ ${typed(line)}`).join("\n")}\n`;
 }
 
 /** An option's value from 0 to 65535. */
@@ -47,8 +47,23 @@ export function days(text: string): number {
   return integer(text, 0, 36_525, "give a number of days from 0 to 36525");
 }
 
+/** A command as a shell takes it, on several lines when it is long, broken before its options. */
+function typed(command: string): string {
+  const [first = "", ...options] = command.split(/ (?=--)/);
+  const lines = [first];
+  for (const option of options) {
+    const longer = `${lines.at(-1)} ${option}`;
+    if (longer.length <= longestExample) lines[lines.length - 1] = longer;
+    else lines.push(`   ${option}`);
+  }
+  return lines.join(" \\\n   ");
+}
+
 function integer(text: string, least: number, most: number, sentence: string): number {
   const value = Number(text);
   if (!/^\d{1,7}$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`${sentence}.`);
   return value;
 }
+
+/** With what stands before and behind it, a line of 80 columns. */
+const longestExample = 72;

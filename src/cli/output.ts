@@ -15,9 +15,9 @@ export function notice(line: string): void {
   process.stderr.write(`${printable(line)}\n`);
 }
 
-/** Columns of the terminal; 100 when the output goes elsewhere. */
-export function outputColumns(): number {
-  return process.stdout.columns ?? 100;
+/** Columns of the terminal; `elsewhere` when the output goes to a file or a pipe, or the terminal does not tell. */
+export function outputColumns(elsewhere: number): number {
+  return process.stdout.columns || elsewhere;
 }
 
 /** JSON with C1 controls and DEL escaped, which JSON lets stand and some terminals obey. */

@@ -18,7 +18,7 @@ export function addPki(program: Command): void {
     .option("--crl <file>", "look for revoked certificates in this CRL; may be given again", gathered, [])
     .addHelpText(
       "after",
-      `\nEnds with 1 when anything is found that a strict reader refuses, with 0 when there are warnings at most.\n${example(
+      `\nEnds with 1 when anything is found that a strict reader refuses,\nwith 0 when there are warnings at most.\n${example(
         "hatchery pki explain device.pem",
         "hatchery pki explain chain.pem --anchor root.pem --crl ca.crl",
         "hatchery pki explain request.der --json",
@@ -34,7 +34,7 @@ export function addPki(program: Command): void {
       if (explained.some(({ explanation }) => hasError(explanation))) process.exitCode = 1;
       if (json) return printJson(explained.map(({ file, explanation }) => ({ file, ...explanation })));
       const { explanationText } = await import("./explanation.ts");
-      print(explained.map((each) => explanationText(each.file, each.explanation, outputColumns())).join("\n"));
+      print(explained.map((each) => explanationText(each.file, each.explanation, outputColumns(100))).join("\n"));
     });
 }
 

@@ -69,7 +69,7 @@ async function list(limit: number, invocation: Invocation): Promise<void> {
     table(
       ["rule", "says"],
       listing.items.map(({ id, text }) => [id, text]),
-      [null, 90],
+      { wraps: ["says"] },
     ),
   );
   print(

@@ -35,9 +35,10 @@ test("ok/no line is wider than the terminal", () => {
     ...run,
     events: [...run.events, { ...decided, by: "device" }, { ...decided, by: "coordinator", reason: "x".repeat(300) }],
   };
+  const contradictions = [{ statement: long, found: long }];
   for (const columns of [72, 80, 100]) {
-    const [, sequence = ""] = chart(both, [], { columns, label: "d" }).split("\n\n");
-    for (const line of sequence.split("\n")) assert.ok(line.length <= columns, line);
+    const text = chart({ ...both, reason: long }, contradictions, { columns, label: "d" });
+    for (const line of text.split("\n")) assert.ok(line.length <= columns, line);
   }
 });
 
@@ -69,6 +70,14 @@ test("ok/a name cannot drive the terminal", () => {
   for (const control of ["\u001b", "\u009b", "\u202e"]) assert.ok(!text.includes(control));
 });
 
+test("ok/a rule is named once, as the reason and in the decision", () => {
+  const run = deniedRun();
+  const text = chart({ ...run, outcome: "granted", reason: "rule 1f0a93c2" }, [], { columns: 100, label: "d" });
+  assert.match(text, /\n {2}reason {4}rule 1f0a93c2\n/);
+  assert.match(text, /◆ wait: rule 1f0a93c2 says wait/);
+  assert.doesNotMatch(text, /rule +rule|\(rule 1f0a93c2\): rule/);
+});
+
 test("ok/a run without events is only its header", () => {
   const text = chart({ ...serverRun(), events: [], outcome: "failed", omitted: 3 }, [], { columns: 80, label: "d" });
   assert.match(text, /^Run 5d1c20ab77e0f493: failed\n/);
@@ -80,7 +89,7 @@ const granted = `\
 Run 5d1c20ab77e0f493: granted
   device    SN-2031-0007
   variant   est/idevid
-  rule      claimed
+  reason    claimed
   link      TLSv1.3 TLS_AES_256_GCM_SHA384
   began     2026-03-01 14:05:07, took 34 ms
   recorded  by device and coordinator
@@ -110,7 +119,8 @@ device key          key.private     made     -
 device public-key   key.public.raw  made     learned      =
 ca certificates     ta.domain       learned  had          =
 device certificate  cert.ldevid     learned  learned      =
-had: before and after; learned, made: only after; -: never; ?: inferred, or not recorded by that end
+had: before and after; learned, made: only after; -: never; ?: inferred, or not
+recorded by that end
 =: equal keyed fingerprints, so both know the same value
 
 operations   keygen  agree  sign   verify
@@ -134,7 +144,7 @@ Run 5d1c20ab77e0f493: refused
 deliver        │                                                                            │
     0.0 ms     │──────────────── simpleenroll request · 388 B · encrypted ─────────────────▶│
 authorize      │                                                                            │
-    0.0 ms     │       ◆ wait (rule 1f0a93c2): rule 1f0a93c2 says wait to anonymous devices │
+    0.0 ms     │                       ◆ wait: rule 1f0a93c2 says wait to anonymous devices │
 deliver        │                                                                            │
     0.0 ms     │◀───────────────── simpleenroll pending · 0 B · encrypted ──────────────────│
  1 min 5 s     │───────────── simpleenroll request again · 388 B · encrypted ──────────────▶│

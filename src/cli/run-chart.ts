@@ -1,7 +1,7 @@
 import type { FrameEvent, Run, RunEvent } from "../knowledge/run.ts";
 import type { Role } from "../knowledge/vocabulary.ts";
 import type { Contradiction } from "./answers.ts";
-import { brief, duration, exactTime, printable } from "./format.ts";
+import { brief, duration, exactTime, printable, wrap } from "./format.ts";
 import { knowledgeTable, operationsTable } from "./run-knowledge.ts";
 
 export interface ChartOptions {
@@ -18,36 +18,39 @@ export interface ChartOptions {
 export function chart(run: Run, contradictions: readonly Contradiction[], { columns, label }: ChartOptions): string {
   const width = Math.min(Math.max(columns, 60), 100);
   const parts = [
-    header(run, label),
+    header(run, label, width),
     sequence(run, width),
-    knowledgeTable(run),
-    operationsTable(run),
-    surveyNote(run, contradictions),
+    knowledgeTable(run, width),
+    operationsTable(run, width),
+    surveyNote(run, contradictions, width),
   ];
   return parts.filter((part) => part !== "").join("\n");
 }
 
-function header(run: Run, label: string): string {
+function header(run: Run, label: string, width: number): string {
   const { outcome, reason, recordedBy, started, ended, omitted } = run;
   const took = ended === undefined ? "not ended" : `took ${duration(ended - started)}`;
   const others = recordedBy.length > 1 ? "" : "; what the other end knew is inferred";
   const lines = [
     ["device", brief(label)],
     ["variant", run.variant],
-    [outcome === "granted" ? "rule" : "reason", reason],
+    ["reason", reason],
     ["link", run.link],
     ["began", `${exactTime(started)}, ${took}`],
     ["recorded", `by ${recordedBy.join(" and ")}${others}`],
     ...(omitted === 0 ? [] : [["left out", `${omitted} events, because the run grew too long`]]),
   ] as const;
-  return [`Run ${run.id}: ${outcome}`, ...lines.map(([name, value]) => `  ${name.padEnd(10)}${value}`)]
-    .map((line) => `${printable(line)}\n`)
-    .join("");
+  const entries = lines.flatMap(([name, value]) =>
+    wrap(printable(value), width - 12).map((line, index) => `  ${(index === 0 ? name : "").padEnd(10)}${line}`),
+  );
+  return [printable(`Run ${run.id}: ${outcome}`), ...entries].map((line) => `${line}\n`).join("");
 }
 
-function surveyNote({ outcome, recordedBy }: Run, contradictions: readonly Contradiction[]): string {
+function surveyNote({ outcome, recordedBy }: Run, contradictions: readonly Contradiction[], width: number): string {
   if (contradictions.length > 0) {
-    const lines = contradictions.map(({ statement, found }) => `  ${printable(`${statement}; found: ${found}`)}\n`);
+    const lines = contradictions
+      .flatMap(({ statement, found }) => wrap(printable(`${statement}; found: ${found}`), width - 2))
+      .map((line) => `  ${line}\n`);
     return `This run contradicts the survey\n${lines.join("")}`;
   }
   return outcome === "granted" && recordedBy.length > 1
@@ -106,8 +109,10 @@ function draw(event: RunEvent, lifelines: readonly Lifeline[], width: number): r
   switch (event.kind) {
     case "frame":
       return drawFrame(event, lifelines);
-    case "decision":
-      return drawNote(event.by, `◆ ${event.verdict} (${event.rule}): ${event.reason}`, lifelines, width);
+    case "decision": {
+      const rule = event.reason.startsWith(event.rule) ? "" : ` (${event.rule})`;
+      return drawNote(event.by, `◆ ${event.verdict}${rule}: ${event.reason}`, lifelines, width);
+    }
     case "user": {
       const typed = event.characters === 0 ? "" : `, ${event.characters} characters`;
       const who = lifelines.some(({ role }) => role === event.who) ? event.who : event.by;
@@ -170,19 +175,6 @@ function overlay(line: string, at: number, text: string): string {
 function centred(text: string, width: number): string {
   const before = Math.floor((width - text.length) / 2);
   return `${"─".repeat(before)}${text}`.padEnd(width, "─");
-}
-
-/** Lines of at most `width` characters, broken at spaces, or within a word that is longer than a line. */
-function wrap(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ").flatMap((each) => each.match(new RegExp(`.{1,${width}}`, "gsu")) ?? [""])) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }
 
 const gutter = 12;

@@ -1,9 +1,10 @@
 import type { FactEvent, OperationEvent, Run } from "../knowledge/run.ts";
 import { type Role, roles } from "../knowledge/vocabulary.ts";
+import { wrap } from "./format.ts";
 import { table } from "./table.ts";
 
 /** Who knows what: one line for each fact, one column for each holder; empty when the run has no facts. */
-export function knowledgeTable(run: Run): string {
+export function knowledgeTable(run: Run, columns: number): string {
   const events = run.events.filter((event): event is FactEvent => event.kind === "fact");
   if (events.length === 0) return "";
   const holders = inOrder(["device", "coordinator", ...events.map(({ holder }) => holder)]);
@@ -15,11 +16,13 @@ export function knowledgeTable(run: Run): string {
     );
     return [shortName(fact, run.protocol), kind, ...cells, sameness(knowledge)];
   });
-  return `${table(["who knows what", "kind", ...holders, "same value"], rows)}${legend}`;
+  const head = ["who knows what", "kind", ...holders, "same value"];
+  const explained = legend.flatMap((line) => wrap(line, columns)).map((line) => `${line}\n`);
+  return `${table(head, rows, { wraps: ["who knows what", ...holders], columns })}${explained.join("")}`;
 }
 
 /** Public-key operations and password hashes by role, `counted/declared`; empty when there are none. */
-export function operationsTable(run: Run): string {
+export function operationsTable(run: Run, columns: number): string {
   const events = run.events.filter((event): event is OperationEvent => event.kind === "operation");
   if (events.length === 0) return "";
   const kinds = operations.filter((operation) => events.some((event) => event.operation === operation));
@@ -27,7 +30,7 @@ export function operationsTable(run: Run): string {
     role,
     ...kinds.map((kind) => tally(events.filter((event) => event.role === role && event.operation === kind))),
   ]);
-  return `${table(["operations", ...kinds], rows)}counted / inside TLS, as its version and suite demand\n`;
+  return `${table(["operations", ...kinds], rows, { columns })}counted / inside TLS, as its version and suite demand\n`;
 }
 
 interface Knowledge {
@@ -102,5 +105,4 @@ const operationWords = {
 const legend = [
   "had: before and after; learned, made: only after; -: never; ?: inferred, or not recorded by that end",
   "=: equal keyed fingerprints, so both know the same value",
-  "",
-].join("\n");
+];

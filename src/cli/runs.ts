@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { RunSummary, WholeRun } from "./answers.ts";
 import { type Api, segment, tenantApi } from "./api.ts";
 import { CliError } from "./errors.ts";
-import { shortTime } from "./format.ts";
+import { brief, shortTime } from "./format.ts";
 import { count, example, type Invocation, invocationOf } from "./options.ts";
 import { outputColumns, print, printJson } from "./output.ts";
 
@@ -32,18 +32,24 @@ export function addRuns(program: Command): void {
 export async function runChart(api: Api, id: string): Promise<string> {
   const { summary, run, contradictions } = await wholeRun(api, id);
   const { chart } = await import("./run-chart.ts");
-  return chart(run, contradictions, { columns: outputColumns(), label: summary.label });
+  return chart(run, contradictions, { columns: outputColumns(100), label: summary.label });
 }
 
-/** Cells of a table of runs: id, began, variant, outcome, device, reason. */
+/** Titles of a table of runs. */
+export const runTitles = ["run", "began", "variant", "outcome", "device", "reason"];
+
+/** Those of its columns that give way to a narrow terminal. */
+export const runWraps = ["began", "device", "reason"];
+
+/** Cells of a table of runs, as `runTitles` names them. */
 export function runRows(runs: readonly RunSummary[]): string[][] {
   return runs.map(({ id, started, variant, outcome, label, reason }) => [
     id,
     shortTime(started),
     variant,
     outcome,
-    label,
-    reason,
+    brief(label),
+    brief(reason),
   ]);
 }
 
@@ -59,7 +65,7 @@ async function list({ limit, device, outcome, protocol }: RunFilter, invocation:
   if (invocation.json) return printJson(listing);
   if (listing.items.length === 0) return print(none(invocation));
   const { table } = await import("./table.ts");
-  print(table(["run", "began", "variant", "outcome", "device", "reason"], runRows(listing.items)));
+  print(table(runTitles, runRows(listing.items), { wraps: runWraps }));
   if (listing.more) print(`only the newest ${limit} are shown; see more with --limit`);
 }
 

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Anchor } from "./answers.ts";
 import { segment, tenantApi } from "./api.ts";
 import { certificatesFrom } from "./ca-files.ts";
-import { printable, shortTime } from "./format.ts";
+import { brief, printable, shortTime } from "./format.ts";
 import { count, example, type Invocation, invocationOf } from "./options.ts";
 import { print, printJson } from "./output.ts";
 
@@ -51,7 +51,7 @@ async function list(limit: number, invocation: Invocation): Promise<void> {
   if (listing.items.length === 0)
     return print("no manufacturer is trusted; add one with: hatchery trust add FILE --name NAME");
   const { table } = await import("./table.ts");
-  const rows = listing.items.map(({ name, subject, notAfter, id }) => [name, subject, shortTime(notAfter), id]);
-  print(table(["name", "subject", "until", "id"], rows));
+  const rows = listing.items.map(({ name, subject, notAfter, id }) => [name, brief(subject), shortTime(notAfter), id]);
+  print(table(["name", "subject", "until", "id"], rows, { wraps: ["subject", "until"] }));
   if (listing.more) print(`only the first ${limit} are shown; see more with --limit`);
 }

@@ -156,8 +156,8 @@ describe("the command line", { concurrency: 4 }, () => {
   command("ok/approve lists what waits", ["approve"], {
     answers: { [`GET ${tenant}/approvals?limit=100`]: { items: [approval] } },
     output:
-      "request       since             device    profile  credential  address          key               run\n" +
-      "9f0c42d1a7b3  2026-03-01 14:05  sensor-9  device   anonymous   192.0.2.7:41234  abababababababab  77e0f4935d1c20ab\n",
+      "run               since             device    profile  credential  address          key\n" +
+      "77e0f4935d1c20ab  2026-03-01 14:05  sensor-9  device   anonymous   192.0.2.7:41234  abababababababab\n",
   });
 
   command("ok/approve", ["approve", "9f0c42d1a7b3"], {
