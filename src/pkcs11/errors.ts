@@ -11,6 +11,7 @@ export type Pkcs11ErrorCode =
   | "hsm-failed" // the module answered with an error
   | "hsm-signature" // the token gave a signature that its public key does not verify
   | "hsm-timeout"
+  | "hsm-busy" // too much is asked of the token at once
   | "hsm-crashed"
   | "hsm-closed";
 

@@ -4,6 +4,8 @@ import type { KeyUri } from "./uri.ts";
 /** What the service asks of the process that holds the module. */
 export type Question =
   | { readonly kind: "open"; readonly module: string; readonly token: string; readonly pin: string }
+  /** Whether the token is open, which it is when this is answered. */
+  | { readonly kind: "check" }
   | { readonly kind: "find"; readonly key: KeyUri }
   | { readonly kind: "generate"; readonly label: string; readonly id: Uint8Array; readonly key: TokenKeyKind }
   /** `data`: the hash for EC, a DigestInfo for RSA. */
@@ -25,5 +27,5 @@ export type Response =
   | { readonly number: number; readonly kind: "done"; readonly answer: Answer }
   | { readonly number: number; readonly kind: "failed"; readonly code: Pkcs11ErrorCode; readonly message: string };
 
-/** Nothing after `open`, the public key after `find` and `generate`, the signature after `sign`. */
+/** Nothing after `open` and `check`, the public key after `find` and `generate`, the signature after `sign`. */
 export type Answer = { readonly publicKey?: TokenPublicKey; readonly signature?: Uint8Array };

@@ -1,108 +1,114 @@
-import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { codeOf } from "../core/errors.ts";
 import { Pkcs11Error } from "./errors.ts";
-import type { Answer, Question, Response } from "./messages.ts";
+import type { Answer, Question } from "./messages.ts";
+import { type ModuleProcess, startModule, timedOut } from "./module.ts";
 
 /** The module in a process of its own, which is started when it is needed and again after it has crashed or hung. */
 export interface Pkcs11Process {
   /**
-   * Asks one question after the other. Throws what the token answers, `hsm-timeout` when it takes longer than `limit`
-   * milliseconds, after which the process is ended, and `hsm-crashed`.
+   * Asks one question after the other. Throws what the token answers, `hsm-timeout` after `limit` milliseconds from now,
+   * whatever the token does, `hsm-crashed`, `hsm-busy` when too many wait, and for a second after the module or the token
+   * could not be opened what that threw. A module that takes `limit` milliseconds for the question alone is ended.
    */
   ask(question: Question, limit: number): Promise<Answer>;
-  /** Ends the process; questions that are asked then are answered with `hsm-closed`. */
+  /** Ends the process, which loses what it was asked; questions that wait, and later ones, are answered with `hsm-closed`. */
   close(): Promise<void>;
   /** The running process, for tests that end it; undefined when none runs. */
   readonly pid: () => number | undefined;
 }
 
-/** `opening` is asked first of each process; an answer that the PIN is wrong is final, so that no token is locked by it. */
-export function pkcs11Process(opening: Question): Pkcs11Process {
-  let child: ChildProcess | undefined;
-  let number = 0;
-  let last: Promise<unknown> = Promise.resolve();
-  let refused: Pkcs11Error | undefined;
+/**
+ * `opening` is asked first of each process; an answer that the PIN is wrong is final, so that no token is locked by it.
+ * `program` stands in for the process in tests.
+ */
+export function pkcs11Process(opening: Question, program: string = ownProgram): Pkcs11Process {
+  const waiting = new Set<Waiting>();
+  let module: ModuleProcess | undefined;
+  let failure: { readonly error: unknown; readonly until: number } | undefined;
+  let working = false;
   let closed = false;
 
-  const exchange = (question: Question, limit: number): Promise<Answer> =>
-    new Promise((resolve, reject) => {
-      const asked = child;
-      if (asked === undefined) return reject(new Pkcs11Error("hsm-crashed", "the PKCS#11 process has ended"));
-      number += 1;
-      const mine = number;
-      const finish = () => {
-        clearTimeout(timer);
-        asked.off("message", heard).off("exit", ended);
-      };
-      const heard = (response: Response) => {
-        if (response.number !== mine) return;
-        finish();
-        if (response.kind === "done") resolve(response.answer);
-        else reject(new Pkcs11Error(response.code, response.message));
-      };
-      const ended = () => {
-        finish();
-        reject(new Pkcs11Error("hsm-crashed", "the PKCS#11 module crashed; it is started again with the next request"));
-      };
-      const timer = setTimeout(() => {
-        finish();
-        drop(asked);
-        reject(
-          new Pkcs11Error("hsm-timeout", `the PKCS#11 module did not answer within ${limit} ms; look after the token`),
-        );
-      }, limit);
-      asked.on("message", heard).once("exit", ended);
-      asked.send({ number: mine, question });
-    });
-
-  const drop = (gone: ChildProcess) => {
-    if (child === gone) child = undefined;
-    gone.kill("SIGKILL");
-  };
-
-  const started = async () => {
-    if (closed) throw new Pkcs11Error("hsm-closed", "the way to the token was closed");
-    if (refused !== undefined) throw refused;
-    if (child !== undefined) return;
-    const made = fork(program, { serialization: "advanced", execArgv, stdio: ["ignore", "ignore", "ignore", "ipc"] });
-    child = made;
-    made.on("error", () => drop(made));
-    made.once("exit", () => {
-      if (child === made) child = undefined;
-    });
+  const opened = async (): Promise<ModuleProcess> => {
+    if (module !== undefined && !module.gone()) return module;
+    const started = startModule(program);
+    module = started;
     try {
-      await exchange(opening, openingLimit);
+      await started.exchange(opening, openingLimit);
     } catch (error) {
-      drop(made);
-      if (error instanceof Pkcs11Error && final.has(error.code)) refused = error;
+      void started.end();
+      const rest = final.has(codeOf(error)) ? Number.POSITIVE_INFINITY : restAfterFailure;
+      failure = { error, until: performance.now() + rest };
       throw error;
     }
+    return started;
+  };
+
+  const work = async () => {
+    working = true;
+    while (waiting.size > 0) {
+      try {
+        const open = await opened();
+        // Who waited too long for the opening is gone.
+        const [next] = waiting;
+        if (next === undefined) break;
+        waiting.delete(next);
+        await open.exchange(next.question, next.limit).then(next.resolve, next.reject);
+      } catch (error) {
+        for (const { reject } of waiting) reject(error);
+        waiting.clear();
+      }
+    }
+    working = false;
   };
 
   return {
-    pid: () => child?.pid,
-    ask(question, limit) {
-      const answer = last.then(async () => {
-        await started();
-        return exchange(question, limit);
-      });
-      last = answer.catch(() => undefined);
-      return answer;
+    pid: () => (module === undefined || module.gone() ? undefined : module.pid),
+    async ask(question, limit) {
+      if (closed) throw wasClosed();
+      if (failure !== undefined && performance.now() < failure.until) throw failure.error;
+      if (waiting.size >= mostWaiting)
+        throw new Pkcs11Error(
+          "hsm-busy",
+          `${mostWaiting} questions wait for the token; it is too slow for what is asked`,
+        );
+      const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+      const asked: Waiting = { question, limit, resolve, reject };
+      const timer = setTimeout(() => {
+        waiting.delete(asked);
+        reject(timedOut(limit));
+      }, limit);
+      waiting.add(asked);
+      if (!working) void work();
+      return promise.finally(() => clearTimeout(timer));
     },
     async close() {
       closed = true;
-      await last;
-      const running = child;
-      if (running === undefined) return;
-      const ended = new Promise((resolve) => running.once("exit", resolve));
-      drop(running);
-      await ended;
+      for (const { reject } of waiting) reject(wasClosed());
+      waiting.clear();
+      await module?.end();
     },
   };
 }
 
+interface Waiting {
+  readonly question: Question;
+  /** Milliseconds. */
+  readonly limit: number;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function wasClosed(): Pkcs11Error {
+  return new Pkcs11Error("hsm-closed", "the way to the token was closed");
+}
+
 /** It has the extension of this file: sources run as they are, and the package holds JavaScript. */
-const program = fileURLToPath(import.meta.url).replace(/process(\.[jt]s)$/, "child$1");
-const execArgv = ["--disable-warning=ExperimentalWarning"];
-const openingLimit = 30_000;
+const ownProgram = fileURLToPath(import.meta.url).replace(/process(\.[jt]s)$/, "child$1");
+/** Milliseconds: a module that looks for its token over a network takes its time. */
+export const openingLimit = 30_000;
+/** Milliseconds: each try starts a process, and a token that is down does not come back sooner. */
+const restAfterFailure = 1_000;
+/** At a hundred signatures a second more than this waits longer than a signature may. */
+const mostWaiting = 1_000;
 const final: ReadonlySet<string> = new Set(["hsm-pin-wrong", "hsm-pin-locked"]);

@@ -12,6 +12,7 @@ test("fail/token keys: a module that is not there, asked for more than once", as
       message: /\/nowhere\/libpkcs11\.so cannot be used/,
     });
   await assert.rejects(keys.generate("issuing", Uint8Array.of(1), "P-256"), { code: "hsm-module" });
+  await assert.rejects(keys.check(), { code: "hsm-module" });
   assert.equal(keys.pid(), undefined, "no process is left");
   await keys.close();
   await assert.rejects(keys.signer("pkcs11:token=ca;object=issuing"), { code: "hsm-closed" });

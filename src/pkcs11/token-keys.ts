@@ -14,8 +14,8 @@ import {
   unsignedInteger,
 } from "../encoding/der-writer.ts";
 import { Pkcs11Error } from "./errors.ts";
-import type { TokenKeyKind, TokenPublicKey } from "./messages.ts";
-import { type Pkcs11Process, pkcs11Process } from "./process.ts";
+import type { Answer, Question, TokenKeyKind, TokenPublicKey } from "./messages.ts";
+import { openingLimit, type Pkcs11Process, pkcs11Process } from "./process.ts";
 import { formatKeyUri, type KeyUri, parseKeyUri } from "./uri.ts";
 
 export interface TokenOptions {
@@ -28,6 +28,8 @@ export interface TokenOptions {
 
 /** Private keys in a token; nothing but their signatures comes out of it. */
 export interface TokenKeys {
+  /** Opens the token unless it is open, which tries the PIN once; throws what that throws. */
+  check(): Promise<void>;
   /** Makes a key pair; `uri` names it from now on, also when nobody keeps it. `id` has to be new. */
   generate(
     label: string,
@@ -48,6 +50,9 @@ export interface TokenKeys {
 export function tokenKeys({ module, token, pin }: TokenOptions): TokenKeys {
   const process = pkcs11Process({ kind: "open", module, token, pin });
   return {
+    async check() {
+      await process.ask({ kind: "check" }, checkLimit);
+    },
     async generate(label, id, kind) {
       const { publicKey } = await process.ask({ kind: "generate", label, id, key: kind }, generationLimit);
       return {
@@ -62,7 +67,7 @@ export function tokenKeys({ module, token, pin }: TokenOptions): TokenKeys {
           "hsm-token-missing",
           `the key is in the token ${key.token}, and the service has the token ${token}`,
         );
-      const { publicKey } = await askAgain(process, { kind: "find", key });
+      const { publicKey } = await askAgain(process, { kind: "find", key }, openingLimit);
       return signerOf(process, key, spkiOf(publicKey));
     },
     close: () => process.close(),
@@ -77,7 +82,8 @@ function signerOf(process: Pkcs11Process, key: KeyUri, subjectPublicKeyInfo: Uin
     publicKey: subjectPublicKeyInfo,
     algorithm: algorithm.identifier,
     async sign(data) {
-      const { signature: raw } = await askAgain(process, { kind: "sign", key, data: toBeSigned(algorithm, data) });
+      const question = { kind: "sign", key, data: toBeSigned(algorithm, data) } as const;
+      const { signature: raw } = await askAgain(process, question, signingLimit);
       const signature = raw && (algorithm.keyType === "ec" ? ecdsaSignature(raw) : raw);
       // A token that computes wrongly may give its key away, and no device would take the certificate.
       if (signature === undefined || !verifySignature(publicKey, algorithm.identifier, data, signature))
@@ -90,13 +96,14 @@ function signerOf(process: Pkcs11Process, key: KeyUri, subjectPublicKeyInfo: Uin
   };
 }
 
-/** A crash loses the answer, and asking again changes nothing. */
-async function askAgain(process: Pkcs11Process, question: Parameters<Pkcs11Process["ask"]>[0]) {
+/** A crash loses the answer, and asking again changes nothing; both times together take `limit` milliseconds. */
+async function askAgain(process: Pkcs11Process, question: Question, limit: number): Promise<Answer> {
+  const start = performance.now();
   try {
-    return await process.ask(question, signingLimit);
+    return await process.ask(question, limit);
   } catch (error) {
     if (codeOf(error) !== "hsm-crashed") throw error;
-    return process.ask(question, signingLimit);
+    return process.ask(question, Math.ceil(limit - (performance.now() - start)));
   }
 }
 
@@ -157,5 +164,7 @@ function unusable(cause: unknown): Pkcs11Error {
 }
 
 const signingLimit = 10_000;
+/** More than the opening may take, so that its own reason is told. */
+const checkLimit = 40_000;
 /** RSA in a small token takes its time. */
 const generationLimit = 120_000;

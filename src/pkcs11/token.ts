@@ -10,7 +10,7 @@ import {
   sessionLost,
 } from "./constants.ts";
 import { Pkcs11Error } from "./errors.ts";
-import { loadLibrary, mechanism, type Pkcs11Library, rvOf, template, ulong } from "./library.ts";
+import { mechanism, type Pkcs11Library, rvOf, template, ulong } from "./library.ts";
 import type { TokenKeyKind, TokenPublicKey } from "./messages.ts";
 import type { KeyUri } from "./uri.ts";
 
@@ -25,11 +25,10 @@ export interface Token {
 }
 
 /**
- * Loads the module and logs in to the token of this label. Throws `hsm-module`, `hsm-token-missing`, `hsm-pin-wrong` and
- * `hsm-pin-locked`, the latter without a try when it would be the last one.
+ * Logs in to the token of this label. Throws `hsm-token-missing` also when two have it, `hsm-pin-wrong`, and `hsm-pin-locked`
+ * without a try when it would be the last one.
  */
-export function openToken(module: string, label: string, pin: string): Token {
-  const library = loadLibrary(module);
+export function openToken(library: Pkcs11Library, label: string, pin: string): Token {
   let session = openSession(library, label, pin);
   const handles = new Map<string, bigint>();
   const withSession = <Result>(use: (session: bigint) => Result): Result => {

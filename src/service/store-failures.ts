@@ -27,7 +27,7 @@ export function storeFailures({ clock, onFailure, onFatal }: StoreFailuresOption
   };
 }
 
-/** The errors of the store and of the token with the CA's keys that are nobody's fault who asks; asking again may help. */
+/** The errors of the store, of the vault over it and of the token with the CA's keys that are nobody's fault who asks; asking again may help. */
 export const storeErrors: ReadonlySet<string> = new Set([
   "store-full",
   "store-failed",
@@ -36,6 +36,7 @@ export const storeErrors: ReadonlySet<string> = new Set([
   "commit-unknown",
   "store-closed",
   "store-replaced",
+  "rekeyed-elsewhere",
   "hsm-module",
   "hsm-token-missing",
   "hsm-key-missing",
@@ -44,6 +45,7 @@ export const storeErrors: ReadonlySet<string> = new Set([
   "hsm-failed",
   "hsm-signature",
   "hsm-timeout",
+  "hsm-busy",
   "hsm-crashed",
 ]);
 
