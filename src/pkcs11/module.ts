@@ -19,6 +19,7 @@ export interface ModuleProcess {
 /** Starts `program`, which answers as `child.ts` does. */
 export function startModule(program: string): ModuleProcess {
   const child = fork(program, {
+    env: environmentOfChild(process.env),
     serialization: "advanced",
     execArgv,
     stdio: ["ignore", "ignore", "ignore", "ipc"],
@@ -86,6 +87,11 @@ export function startModule(program: string): ModuleProcess {
 /** What is said of a question that was not answered within `limit` milliseconds. */
 export function timedOut(limit: number): Pkcs11Error {
   return new Pkcs11Error("hsm-timeout", `the PKCS#11 module did not answer within ${limit} ms; look after the token`);
+}
+
+/** The vendor's library has no business with the passwords of the database and the secrets of the service. */
+function environmentOfChild(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(?:PG|HATCHERY_)/i.test(name)));
 }
 
 const execArgv = ["--disable-warning=ExperimentalWarning"];

@@ -132,6 +132,19 @@ test("fail/process: closing waits for no module that hangs", soon, async () => {
   await assert.rejects(process.ask(sign("x"), 60_000), { code: "hsm-closed" });
 });
 
+test("ok/process: the vendor's library gets no secrets in its environment", soon, () => {
+  process.env["PGPASSWORD"] = process.env["HATCHERY_DATABASE"] = "s3cret";
+  return using("shows its environment", async (process) => {
+    const error = await process.ask(sign("x"), 10_000).catch((error: Error) => error);
+    assert.ok(error instanceof Error);
+    assert.match(error.message, /\bPATH\b/);
+    assert.doesNotMatch(error.message, /PGPASSWORD|HATCHERY_/);
+  }).finally(() => {
+    delete process.env["PGPASSWORD"];
+    delete process.env["HATCHERY_DATABASE"];
+  });
+});
+
 for (const [how, end] of [
   ["ends", "SIGTERM"],
   ["is killed", "SIGKILL"],
