@@ -3,10 +3,10 @@ import { CryptoError } from "../crypto/errors.ts";
 import { verifySignature } from "../crypto/keys.ts";
 import type { Certificate } from "./certificate.ts";
 import type { CertificateList } from "./crl.ts";
-import { PathError } from "./errors.ts";
+import { PathError, type PathErrorCode } from "./errors.ts";
 import { isAuthority, isDeviceIdentity, isSelfIssued, isSelfSigned } from "./explain-certificate-kind.ts";
 import { readable } from "./explain-extensions.ts";
-import { type ExplainedField, error, type Finding, field, warning } from "./explain-model.ts";
+import { type ExplainedField, error, type Finding, type FindingCode, field, warning } from "./explain-model.ts";
 import { nameText } from "./explain-words.ts";
 import { equalNames } from "./name.ts";
 import { keyPurposes } from "./oids.ts";
@@ -57,19 +57,40 @@ export function explainPath(certificates: readonly Certificate[], { anchors, lis
   const known = anchors.filter((anchor) => !equal(anchor.raw, leaf.raw));
   if (known.length < anchors.length)
     return { fields: field("path", `${nameText(leaf.subject)} is an anchor itself`), findings: [] };
-  const revocation = lists.length === 0 ? {} : { revocation: { lists, policy: "require" as const } };
   try {
-    const { path, anchor } = validatePath({ chain: [leaf, ...others], anchors, at, profile, ...revocation });
+    const { path, anchor } = validatePath({
+      chain: [leaf, ...others],
+      anchors,
+      at,
+      profile,
+      revocation: { lists, policy: "listed" },
+    });
     const names = [...path, anchor].map(({ subject }) => nameText(subject));
-    const checked = lists.length === 0 ? "not looked for in a CRL" : "not revoked by the CRLs";
-    return { fields: field("path", `good as ${profile}, ${checked}`, ...names), findings: [] };
+    if (lists.length === 0)
+      return { fields: field("path", `good as ${profile}, not looked for in a CRL`, ...names), findings: [] };
+    const isListed = ({ subject }: Certificate) => lists.some(({ issuer }) => equalNames(issuer, subject));
+    const unlisted = [...path.slice(1), anchor].filter((issuer) => !isListed(issuer));
+    const missing = unlisted.map(({ subject }) => `not looked at: no list of ${nameText(subject)}`);
+    if (unlisted.length === path.length)
+      return {
+        fields: field("path", `not good as ${profile}: revocation-unknown`, ...names, ...missing),
+        findings: [error("revocation-unknown", "No CRL is of an issuer of the path: get those of its issuers.")],
+      };
+    return { fields: field("path", `good as ${profile}, not revoked by the CRLs`, ...names, ...missing), findings: [] };
   } catch (refusal) {
     if (!(refusal instanceof PathError)) throw refusal;
-    return {
-      fields: field("path", `none as ${profile}: ${refusal.code}`),
-      findings: [error("no-path", `No path leads to the anchor. ${refusal.message}`)],
-    };
+    const { code, message } = refusal;
+    const findings = [isOfRevocation(code) ? error(code, message) : error("no-path", noPathText(refusal))];
+    return { fields: field("path", `${code === "no-path" ? "none" : "not good"} as ${profile}: ${code}`), findings };
   }
+}
+
+function isOfRevocation(code: PathErrorCode): code is Extract<PathErrorCode, FindingCode> {
+  return code === "revoked" || code === "crl-expired" || code === "revocation-unknown";
+}
+
+function noPathText({ code, message }: PathError): string {
+  return `${code === "no-path" ? "No path leads to the anchor." : "No path to the anchor is good."} ${message}`;
 }
 
 /** The first certificate that issued none of the others. */

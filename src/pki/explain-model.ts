@@ -82,7 +82,10 @@ export type FindingCode =
   | "no-signer-certificate"
   | "not-authenticated"
   | "unsupported-recipient"
-  | "no-path";
+  | "no-path"
+  | "revoked"
+  | "crl-expired"
+  | "revocation-unknown";
 
 /** A field with one value or several; none when there is no value. */
 export function field(name: string, ...values: readonly (string | undefined)[]): readonly ExplainedField[] {

@@ -349,8 +349,54 @@ describe("CRLs", async () => {
     ]);
     const revoking = trustIn(await listOf(at + day, [new Uint8Array(16).fill(0x5a)]));
     const explanation = explain(device, { at, trust: { ...trust, lists: revoking.lists } });
-    assert.deepEqual(codesOf(explanation), ["no-path"]);
-    assert.match(explanation.findings[0]?.text ?? "", /has been revoked/);
+    assert.deepEqual(codesOf(explanation), ["revoked"]);
+    assert.match(explanation.findings[0]?.text ?? "", /^The certificate of serialNumber=SN-1 has been revoked/);
+    assert.deepEqual(valuesOf(explanation, "path"), ["not good as idevid: revoked"]);
+    const old = trustIn(await listOf(at - 1000));
+    assert.deepEqual(codesOf(explain(device, { at, trust: { ...trust, lists: old.lists } })), ["crl-expired"]);
+  });
+
+  test("ok/a list of the issuing CA and none of the root, fail/a list of neither", async () => {
+    const issuingSigner = signerOf(generateKey("P-256"));
+    const issuing = await certificateOf({
+      subject: nameOf("Acme Issuing"),
+      publicKey: issuingSigner.publicKey,
+      extensions: authority,
+    });
+    const leaf = await certificateOf({ issuer: nameOf("Acme Issuing"), signer: issuingSigner });
+    const chain = Buffer.concat([leaf, issuing].map((der) => Buffer.from(encodePem("CERTIFICATE", der))));
+    const listBy = async (name: string, signer: SynchronousSigner, revoked: readonly Uint8Array[] = []) =>
+      trustIn(
+        await buildCertificateList({
+          issuer: nameOf(name),
+          authorityKeyIdentifier: keyIdentifierOf(signer.publicKey),
+          thisUpdate: at - day,
+          nextUpdate: at + day,
+          cRLNumber: Uint8Array.of(1),
+          revokedCertificates: revoked.map((serialNumber) => ({ serialNumber, revocationDate: at - day })),
+          signer,
+        }),
+      ).lists;
+    const explained = (lists: Awaited<ReturnType<typeof listBy>>) =>
+      explain(chain, { at, trust: { ...trustIn(root), lists } });
+    const good = explained(await listBy("Acme Issuing", issuingSigner));
+    assert.equal(hasError(good), false);
+    assert.deepEqual(valuesOf(good, "path"), [
+      "good as idevid, not revoked by the CRLs",
+      "serialNumber=SN-1",
+      "CN=Acme Issuing",
+      "CN=Acme Root",
+      "not looked at: no list of CN=Acme Root",
+    ]);
+    const serialNumber = new Uint8Array(16).fill(0x5a);
+    assert.ok(codesOf(explained(await listBy("Acme Issuing", issuingSigner, [serialNumber]))).includes("revoked"));
+    assert.ok(codesOf(explained(await listBy("Acme Issuing", rootSigner))).includes("revocation-unknown"));
+    const stranger = explained(await listBy("Stranger", signerOf(generateKey("P-256"))));
+    assert.ok(codesOf(stranger).includes("revocation-unknown"));
+    assert.deepEqual(valuesOf(stranger, "path").slice(-2), [
+      "not looked at: no list of CN=Acme Issuing",
+      "not looked at: no list of CN=Acme Root",
+    ]);
   });
 });
 

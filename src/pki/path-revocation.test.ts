@@ -83,6 +83,14 @@ test("ok/without lists nobody asks, and fail/where they are required", () => {
   refuses("revocation-unknown", input([middleList]));
 });
 
+test("ok/a list for some issuers alone, and fail/one in an issuer's name that says nothing of it", async () => {
+  for (const lists of [[], [rootList], [middleList]]) assert.ok(validatePath(input(lists, "listed")));
+  const revoking = await list(middle, { revoked: [leafSerial] });
+  refuses("revoked", input([revoking], "listed"));
+  refuses("crl-expired", input([await list(middle, { nextUpdate: now - day / 2 })], "listed"));
+  refuses("revocation-unknown", input([rootList, await list({ ...middle, signer: root.signer })], "listed"));
+});
+
 test("fail/lists that are not current, where they are required", async () => {
   const past = await list(middle, { nextUpdate: now - day / 2 });
   const future = await list(middle, { thisUpdate: now + 1000 });

@@ -9,8 +9,11 @@ import { refusal } from "./path-errors.ts";
 export interface RevocationInput {
   /** Complete lists, of any issuers and in any order: `parseCertificateList` takes no others. */
   readonly lists: readonly CertificateList[];
-  /** Whether a certificate without a current list of its issuer is refused (`require`) or accepted (`prefer`). */
-  readonly policy: "require" | "prefer";
+  /**
+   * Whether a certificate without a current list of its issuer is refused (`require`) or accepted (`prefer`). `listed`: refused
+   * when there are lists in its issuer's name, and accepted when there are none.
+   */
+  readonly policy: "require" | "listed" | "prefer";
 }
 
 /**
@@ -29,14 +32,16 @@ export function checkRevocation(
 ): void {
   for (const [index, certificate] of path.entries()) {
     const issuer = path[index + 1] ?? anchor;
-    const own = lists.filter((list) => equalNames(list.issuer, issuer.subject) && isSignedBy(list, issuer, count));
+    const named = lists.filter((list) => equalNames(list.issuer, issuer.subject));
+    const own = named.filter((list) => isSignedBy(list, issuer, count));
     for (const list of own) {
       const revocation = revocationOf(list, certificate.serialNumber);
       if (revocation === undefined) continue;
       const { revocationDate, reason = "unspecified" } = revocation;
       throw refusal("revoked", certificate, `has been revoked (${reason})`, { reason, revocationDate });
     }
-    if (policy === "prefer" || own.some((list) => isCurrent(list, at))) continue;
+    if (policy === "prefer" || (policy === "listed" && named.length === 0) || own.some((list) => isCurrent(list, at)))
+      continue;
     if (own.length === 0)
       throw refusal(
         "revocation-unknown",
