@@ -23,13 +23,11 @@ import { certifyCa, newSerialNumber } from "./authority-create.ts";
 import { setProfile } from "./ca-profiles.ts";
 import { beginRollover } from "./ca-rollover.ts";
 import { sealedKeyKeeper } from "./key-keeper.ts";
+import { unsealed } from "./vault/fixtures.test-support.ts";
 
 const tenant = "default";
 const start = Date.UTC(2026, 0, 1);
 const day = 24 * 3600 * 1000;
-
-/** Nothing is secret here. */
-const unsealed = { seal: (_: string, bytes: Uint8Array) => bytes, open: (_: string, bytes: Uint8Array) => bytes };
 
 async function house(randomness: Randomness = seededRandomness("authority")) {
   const clock = new ManualClock(start);

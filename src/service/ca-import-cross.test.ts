@@ -17,6 +17,7 @@ import { openSqliteStore } from "../store/sqlite.ts";
 import { openAuthority } from "./authority.ts";
 import { crossCertify } from "./ca-import-cross.ts";
 import { sealedKeyKeeper } from "./key-keeper.ts";
+import { unsealed } from "./vault/fixtures.test-support.ts";
 
 const start = Date.UTC(2026, 0, 1);
 const day = 24 * 3600 * 1000;
@@ -44,8 +45,8 @@ async function accepted(bounds: readonly Extension[], held: readonly Extension[]
   const clock = new ManualClock(start);
   const store = await openSqliteStore(":memory:", { clock });
   await store.commit([store.tenants.ensure({ tenant: "default", created: start })]);
-  const vault = { seal: (_: string, bytes: Uint8Array) => bytes, open: (_: string, bytes: Uint8Array) => bytes };
-  const parts = { store, clock, randomness: seededRandomness("cross"), keys: sealedKeyKeeper({ store, vault }) };
+  const keys = sealedKeyKeeper({ store, vault: unsealed });
+  const parts = { store, clock, randomness: seededRandomness("cross"), keys };
   const authority = await openAuthority("default", parts);
   const foreign = await certificate("Foreign root", foreignKey, [encodeBasicConstraints({ cA: true }), ...bounds]);
   const crosses = await crossCertify(authority, [foreign], parts);

@@ -18,7 +18,10 @@ export type ServiceErrorCode =
   | "vault-key-missing"
   | "vault-key-malformed"
   | "vault-key-wrong"
-  | "rekey-under-way";
+  | "data-key-missing"
+  | "rekey-under-way"
+  | "rekey-unknown"
+  | "rekeyed-elsewhere";
 
 /** A sentence for the operator, with a code for programs; the API turns it into a status by one table. */
 export class ServiceError extends HatcheryError<ServiceErrorCode> {

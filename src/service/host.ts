@@ -58,7 +58,7 @@ export function host<Message, Session, Reply>(options: HostOptions<Message, Sess
     const key = responder.session(message, peer);
     for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
       const stored = key === undefined ? undefined : await store.sessions.load(tenant, protocol, key, clock.now());
-      const envelope = stored === undefined ? undefined : openEnvelope<Session>(options, stored);
+      const envelope = stored === undefined ? undefined : await openEnvelope<Session>(options, stored);
       const ledger = ledgerFor(options, peer, envelope, association);
       const step = await responder.step(
         envelope?.session,
@@ -73,8 +73,10 @@ export function host<Message, Session, Reply>(options: HostOptions<Message, Sess
           ...runWrites(options, step.run, ledger, step.next === "keep" && envelope?.ledger !== undefined),
         ]);
       } catch (error) {
-        if (codeOf(error) === "guard-lost") continue;
-        throw error;
+        if (codeOf(error) !== "guard-lost") throw error;
+        // It may have been the guard of the session's data key.
+        await options.vault.refresh();
+        continue;
       }
       if (step.run !== undefined) delete association.prelude;
       return { reply: replyOf(step.outputs), run: step.run === undefined ? undefined : ledger.recorder.header.id };
@@ -127,8 +129,11 @@ function saltOf(peer: Peer, randomness: Randomness): Uint8Array {
   return peer.security === undefined ? randomness.bytes(saltLength) : peer.exporter(saltLabel, saltLength);
 }
 
-function openEnvelope<Session>({ vault, tenant, protocol }: Surroundings, stored: StoredSession): Envelope<Session> {
-  return JSON.parse(textOf(vault.open(sessionPurpose(tenant, protocol, stored.key), stored.data))) as Envelope<Session>;
+async function openEnvelope<Session>(
+  { vault, tenant, protocol }: Surroundings,
+  { key, data }: StoredSession,
+): Promise<Envelope<Session>> {
+  return JSON.parse(textOf(await vault.open(sessionPurpose(tenant, protocol, key), data))) as Envelope<Session>;
 }
 
 function sessionWrites<Session>(
@@ -157,6 +162,7 @@ function sessionWrites<Session>(
     stored === undefined
       ? store.sessions.create({ tenant, protocol, key, ...next }, clock.now())
       : store.sessions.save(stored, next),
+    store.vaultKeys.requireKeyOf(data),
   ];
 }
 

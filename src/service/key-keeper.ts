@@ -37,6 +37,7 @@ export interface KeptKey {
 export function sealedKeyKeeper({ store, vault }: { readonly store: Store; readonly vault: Vault }): KeyKeeper {
   const keep = async (tenant: string, name: string, key: PrivateKey): Promise<KeptKey> => {
     const signer = signerOf(key);
+    await vault.refresh();
     const sealed = vault.seal(keyPurpose(tenant, name), privateKeyToDer(key));
     return {
       key: name,
@@ -55,7 +56,7 @@ export function sealedKeyKeeper({ store, vault }: { readonly store: Store; reado
           `the store does not hold the key ${key} of tenant ${tenant}; restore the whole data directory from one backup`,
         );
       }
-      return signerOf(privateKeyFromDer(vault.open(keyPurpose(tenant, key), stored.sealed)));
+      return signerOf(privateKeyFromDer(await vault.open(keyPurpose(tenant, key), stored.sealed)));
     },
   };
 }

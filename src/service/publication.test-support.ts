@@ -11,7 +11,7 @@ import { openSqliteStore } from "../store/sqlite.ts";
 import { openAuthority } from "./authority.ts";
 import { sealedKeyKeeper } from "./key-keeper.ts";
 import { openPublication } from "./publication.ts";
-import type { Vault } from "./vault.ts";
+import { unsealed } from "./vault/fixtures.test-support.ts";
 
 /** What the tests of publication share: a tenant with a CA of its own in memory, whose time stands still. */
 
@@ -20,14 +20,11 @@ export const hour = 3_600_000;
 export const day = 24 * hour;
 export const start = Date.UTC(2026, 5, 1, 12);
 
-/** Nothing is sealed, which changes nothing here. */
-const unsealed = { seal: (_: string, secret: Uint8Array) => secret, open: (_: string, sealed: Uint8Array) => sealed };
-
 export async function house() {
   const clock = new ManualClock(start);
   const store = await openSqliteStore(":memory:", { clock });
   const randomness = seededRandomness("publication");
-  const keys = sealedKeyKeeper({ store, vault: unsealed as unknown as Vault });
+  const keys = sealedKeyKeeper({ store, vault: unsealed });
   const parts = { store, clock, randomness, keys, publicationUrl: "http://pki.example" };
   await store.commit([store.tenants.ensure({ tenant, created: start })]);
   const own = await openAuthority(tenant, parts);

@@ -11,6 +11,7 @@ import { openAuthority } from "./authority.ts";
 import { beginRollover, switchRollover } from "./ca-rollover.ts";
 import { sealedKeyKeeper } from "./key-keeper.ts";
 import { serverCredential } from "./server-credential.ts";
+import { unsealed } from "./vault/fixtures.test-support.ts";
 
 const tenant = "default";
 const noBytes = new Uint8Array(0);
@@ -20,14 +21,12 @@ async function house() {
   const clock = new ManualClock(Date.UTC(2026, 0, 1));
   const store = await openSqliteStore(":memory:", { clock });
   await store.commit([store.tenants.ensure({ tenant, created: clock.now() })]);
-  // Nothing is secret here.
-  const vault = { seal: (_: string, bytes: Uint8Array) => bytes, open: (_: string, bytes: Uint8Array) => bytes };
   const parts = {
     store,
-    vault,
+    vault: unsealed,
     clock,
     randomness: seededRandomness("server"),
-    keys: sealedKeyKeeper({ store, vault }),
+    keys: sealedKeyKeeper({ store, vault: unsealed }),
   };
   const authority = await openAuthority(tenant, parts);
   const shown = (names: readonly string[] = ["est.example", "192.0.2.1"]) =>

@@ -29,7 +29,7 @@ export async function serverCredential(
   const issuers = chain.map(({ raw }) => pemOf(raw)).join("");
   const stored = await store.authorities.key(tenant, keyName);
   if (stored !== undefined) {
-    const kept = JSON.parse(textOf(vault.open(purpose, stored.sealed))) as ServerCredential & {
+    const kept = JSON.parse(textOf(await vault.open(purpose, stored.sealed))) as ServerCredential & {
       readonly names: readonly string[];
     };
     if (kept.names.join() === names.join() && kept.chain.endsWith(issuers) && stillGood(kept.chain, clock.now()))
@@ -39,11 +39,13 @@ export async function serverCredential(
   const subject = encodeName([{ type: attributeTypes.commonName, value: names[0] ?? tenant }]);
   const certificate = await authority.issueOwn("server", subject, signerOf(key).publicKey, [listenerNames(names)]);
   const credential = { chain: pemOf(certificate) + issuers, key: privateKeyToPem(key) };
+  await vault.refresh();
   const sealed = vault.seal(purpose, utf8(JSON.stringify({ ...credential, names })));
   await store.commit([
     stored === undefined
       ? store.authorities.addKey({ tenant, name: keyName, sealed })
       : store.authorities.resealKey(stored, sealed),
+    store.vaultKeys.requireKeyOf(sealed),
   ]);
   return credential;
 }

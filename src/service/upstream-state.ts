@@ -33,9 +33,10 @@ interface Parts {
 /** What the store keeps of the tenant's upstream; throws `seal-broken`. */
 export async function keptUpstream(tenant: string, { store, vault }: Parts): Promise<KeptUpstream> {
   const purpose = keyPurpose(tenant, keyName);
+  await vault.refresh();
   const stored = await store.authorities.key(tenant, keyName);
   return {
-    state: stored === undefined ? nothing : decoded(vault.open(purpose, stored.sealed)),
+    state: stored === undefined ? nothing : decoded(await vault.open(purpose, stored.sealed)),
     replace(state) {
       const sealed = vault.seal(purpose, encoded(state));
       return [

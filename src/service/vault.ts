@@ -8,8 +8,24 @@ import type { SecretKey } from "./vault/key-file.ts";
 
 /** Seals what must be secret at rest. `purpose` is bound into the seal: a blob opens only where it belongs. */
 export interface Vault {
+  /** With the data key that is current as far as this process knows: `requireKeyOf` belongs to the writes of the blob. */
   seal(purpose: string, plaintext: Uint8Array): Uint8Array;
-  /** Throws `seal-broken` when the blob was changed, moved or sealed by another vault. */
+  /**
+   * Looks for a data key that is not known yet in the store. Throws `seal-broken` when the blob was changed, moved or sealed
+   * by another vault, and what `refresh` throws.
+   */
+  open(purpose: string, sealed: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Takes up the data keys that are in the store now, since another service on the database may have changed them. Throws
+   * `rekeyed-elsewhere`, `data-key-missing`, and what the store throws.
+   */
+  refresh(): Promise<void>;
+}
+
+/** What a ring does by itself, with the keys that it has. */
+export interface RingVault {
+  seal(purpose: string, plaintext: Uint8Array): Uint8Array;
+  /** Throws `seal-broken`. */
   open(purpose: string, sealed: Uint8Array): Uint8Array;
 }
 
@@ -20,7 +36,7 @@ export interface KeyRing {
 }
 
 /** The vault over the data keys of `ring`, whose ids stand in the seals; it follows every change of the ring. */
-export function vaultOver(ring: KeyRing, randomness: Randomness): Vault {
+export function vaultOver(ring: KeyRing, randomness: Randomness): RingVault {
   return {
     seal(purpose, plaintext) {
       const key = ring.keys.get(ring.current);

@@ -19,6 +19,8 @@ export interface VaultKeys {
   requireKeyOf(sealed: Uint8Array): Write;
   /** How many values are sealed with the key. */
   count(id: string): Promise<number>;
+  /** Whether anything is sealed with a data key that has an id, known or not; a seal from before says none. */
+  anySealed(): Promise<boolean>;
   /** Some of the values that are sealed with the key, `limit` of each kind at most; none when nothing is. */
   sealedWith(id: string, limit: number): Promise<SealedValues>;
 }
@@ -123,6 +125,16 @@ export function vaultKeysIn(engine: Engine): VaultKeys {
       return counts.reduce((sum, [row]) => sum + Number(row?.count ?? 0), 0);
     },
 
+    async anySealed() {
+      const found = await Promise.all(
+        [
+          queries.selectFrom("sealed_keys").select("tenant").where(sealedByAny("sealed")).limit(1),
+          queries.selectFrom("sessions").select("tenant").where(sealedByAny("data")).limit(1),
+        ].map((query) => engine.read(compiled(query))),
+      );
+      return found.some((rows) => rows.length > 0);
+    },
+
     async sealedWith(id, limit) {
       const [keys, sessions] = await Promise.all([
         engine.read(compiled(keysWith(id).selectAll().limit(limit))),
@@ -141,8 +153,16 @@ interface Replacement extends VaultKey {
 
 /** A condition that the indexes by seal answer; `substr` counts the octets of a blob and of a bytea. */
 function sealedBy(column: "sealed" | "data", id: string) {
-  const seal = sql<Uint8Array>`substr(${sql.ref(column)}, 1, 9)`;
+  const seal = sealOf(column);
   // Before keys had ids, one octet stood alone before the nonce.
   if (id === firstKeyId) return sql<boolean>`${seal} >= ${Uint8Array.of(1)} and ${seal} < ${Uint8Array.of(2)}`;
   return sql<boolean>`${seal} = ${sealPrefix(id)}`;
+}
+
+function sealedByAny(column: "sealed" | "data") {
+  return sql<boolean>`${sealOf(column)} >= ${Uint8Array.of(2)}`;
+}
+
+function sealOf(column: "sealed" | "data") {
+  return sql<Uint8Array>`substr(${sql.ref(column)}, 1, 9)`;
 }

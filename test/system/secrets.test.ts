@@ -286,15 +286,15 @@ async function sealedKeys(data: string, secrets: VaultSecrets): Promise<readonly
   const { keys } = await store.vaultKeys.sealedWith(vault.ring.current, 500);
   await store.close();
   const dataKeys = [...vault.ring.keys].map(([id, key]) => [`data key ${id}`, key.export()] as const);
-  const sealedOnes = keys.map(({ tenant, name, sealed }) => {
-    const opened = vault.open(`key/${tenant}/${name}`, sealed);
+  const sealedOnes = keys.map(async ({ tenant, name, sealed }) => {
+    const opened = await vault.open(`key/${tenant}/${name}`, sealed);
     const pem =
       name === "server"
         ? (JSON.parse(textOf(opened)) as { readonly key: string }).key
         : encodePem("PRIVATE KEY", opened);
     return [`key ${tenant}/${name}`, scalarOf(pem)] as const;
   });
-  return [...dataKeys, ...sealedOnes];
+  return [...dataKeys, ...(await Promise.all(sealedOnes))];
 }
 
 /** The number that is the secret of an elliptic-curve key, whatever stands around it. */

@@ -18,6 +18,7 @@ import { openAuthority } from "../../src/service/authority.ts";
 import { sealedKeyKeeper } from "../../src/service/key-keeper.ts";
 import { openUpstream } from "../../src/service/upstream.ts";
 import type { UpstreamStatus } from "../../src/service/upstream-status.ts";
+import { unsealed } from "../../src/service/vault/fixtures.test-support.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
 import type { HttpResponse } from "../../src/transport/http/message.ts";
 import { commonName, craftedRequest, newSigner } from "../est/crafted.ts";
@@ -300,13 +301,8 @@ test("ok/two services on one database: what one sets or removes, the other knows
   const clock = new ManualClock(Date.now());
   const store = await openSqliteStore(":memory:", { clock });
   await store.commit([store.tenants.ensure({ tenant: "default", created: clock.now() })]);
-  // Nothing is secret here.
-  const vault = {
-    seal: (_: string, bytes: Uint8Array) => bytes,
-    open: (_: string, bytes: Uint8Array) => bytes,
-    refresh: async () => {},
-  };
-  const parts = { store, clock, randomness: systemRandomness, vault, keys: sealedKeyKeeper({ store, vault }) };
+  const keys = sealedKeyKeeper({ store, vault: unsealed });
+  const parts = { store, clock, randomness: systemRandomness, vault: unsealed, keys };
   const open = async () => openUpstream("default", { ...parts, authority: await openAuthority("default", parts) });
   const [one, other] = [await open(), await open()];
   const settings = {

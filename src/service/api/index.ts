@@ -111,6 +111,8 @@ const statuses: { readonly [code: string]: number } & Readonly<Record<StoreError
   conflict: 409,
   "guard-lost": 409,
   "rekey-under-way": 409,
+  "rekey-unknown": 503,
+  "rekeyed-elsewhere": 503,
   "hsm-uri": 400,
   "hsm-refused": 409,
   "hsm-key-missing": 404,

@@ -5,15 +5,24 @@ import { ManualClock } from "../../core/clock.ts";
 import { seededRandomness } from "../../core/randomness.ts";
 import { openSqliteStore } from "../../store/sqlite.ts";
 import type { Store } from "../../store/store.ts";
-import { type OpenVault, openVault, type VaultOptions } from "./open-vault.ts";
+import type { Vault } from "../vault.ts";
+import type { LiveVault } from "./live-vault.ts";
+import { openVault, type VaultOptions } from "./open-vault.ts";
 
 /** One data directory over its lives: the store stays, the vault is opened again and again. */
 export interface VaultBench {
   readonly directory: string;
   readonly store: Store;
   readonly clock: ManualClock;
-  open(options?: Partial<VaultOptions>): Promise<OpenVault>;
+  open(options?: Partial<VaultOptions>): Promise<LiveVault>;
 }
+
+/** Nothing is secret here, and sealing draws no random numbers. */
+export const unsealed: Vault = {
+  seal: (_purpose, plaintext) => plaintext,
+  open: async (_purpose, sealed) => sealed,
+  refresh: async () => {},
+};
 
 let seeds = 0;
 

@@ -25,7 +25,7 @@ for (const [source, secrets] of [
     assert.deepEqual(readdirSync(bench.directory), ["vault.key"]);
     const again = await bench.open({ secrets });
     assert.equal(again.source(), source);
-    assert.equal(textOf(again.open(purpose, sealed)), "secret");
+    assert.equal(textOf(await again.open(purpose, sealed)), "secret");
     assert.equal((await bench.store.vaultKeys.list()).length, 1);
   });
 
@@ -118,15 +118,49 @@ test("ok/open vault: a first start that was killed before its commit is begun ag
   writeFileSync(join(bench.directory, "vault.key"), Buffer.alloc(32, 3), { mode: 0o600 });
   await bench.open();
   assert.equal(hex(readFileSync(join(bench.directory, "vault.key"))), "03".repeat(32), "nothing needs another one");
-  const other = await vaultBench();
-  writeFileSync(join(other.directory, "vault.key"), Buffer.alloc(32, 3), { mode: 0o600 });
-  assert.equal((await other.open({ source: "env", secrets: environment(1) })).source(), "env");
 });
+
+test("fail/open vault: a key file that is there is not replaced by one of another source", async () => {
+  const bench = await vaultBench();
+  const secrets = passphrase("six random words of mine");
+  await bench.open({ source: "passphrase", secrets });
+  const path = join(bench.directory, "vault.key");
+  const kept = readFileSync(path);
+  const other = await vaultBench();
+  const otherPath = join(other.directory, "vault.key");
+  writeFileSync(otherPath, kept, { mode: 0o600 });
+  await assert.rejects(other.open({ source: "file" }), { code: "vault-source-differs" });
+  await assert.rejects(other.open(), { code: "passphrase-missing" });
+  assert.deepEqual(readFileSync(otherPath), kept);
+  assert.equal((await other.open({ secrets })).source(), "passphrase");
+  assert.deepEqual(readFileSync(otherPath), kept);
+});
+
+for (const kind of ["key", "session"] as const)
+  test(`fail/open vault: the store has lost the data keys, and holds a sealed ${kind}`, async () => {
+    const bench = await vaultBench();
+    const secrets = passphrase("six random words of mine");
+    const vault = await bench.open({ source: "passphrase", secrets });
+    const kept = readFileSync(join(bench.directory, "vault.key"));
+    const { store } = bench;
+    const lossy = await vaultBench();
+    writeFileSync(join(lossy.directory, "vault.key"), kept, { mode: 0o600 });
+    const sealed = vault.seal(purpose, utf8("secret"));
+    await lossy.store.commit([
+      kind === "key"
+        ? store.authorities.addKey({ tenant: "default", name: "root", sealed })
+        : store.sessions.create({ tenant: "demo", protocol: "est", key: "s", data: sealed, expires: 1e15 }, 0),
+    ]);
+    for (const options of [{}, { secrets }, { source: "file" }] as const)
+      await assert.rejects(lossy.open(options), { code: "data-key-missing", message: /restore the database/ });
+    assert.deepEqual(await lossy.store.vaultKeys.list(), [], "no second data key is made");
+    assert.deepEqual(readFileSync(join(lossy.directory, "vault.key")), kept);
+  });
 
 test("ok/open vault: a directory from before data keys had ids", async () => {
   const bench = await legacyBench();
   const vault = await bench.open();
-  assert.equal(textOf(vault.open(purpose, await stored(bench))), "of old");
+  assert.equal(textOf(await vault.open(purpose, await stored(bench))), "of old");
   assert.deepEqual(
     (await bench.store.vaultKeys.list()).map(({ id, state }) => [id === firstKeyId, state]),
     [
@@ -136,7 +170,7 @@ test("ok/open vault: a directory from before data keys had ids", async () => {
   );
   assert.notEqual(keyIdOf(vault.seal(purpose, utf8("new"))), firstKeyId);
   assert.notEqual(hex(readFileSync(join(bench.directory, "vault.key"))), "05".repeat(32), "the key in the file is new");
-  assert.equal(textOf((await bench.open()).open(purpose, await stored(bench))), "of old");
+  assert.equal(textOf(await (await bench.open()).open(purpose, await stored(bench))), "of old");
 });
 
 test("fail/open vault: a directory from before data keys had ids, without its key or with another", async () => {

@@ -1,16 +1,19 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { hex, textOf, utf8 } from "../../core/bytes.ts";
 import { systemClock } from "../../core/clock.ts";
+import { codeOf } from "../../core/errors.ts";
+import { StoreError } from "../../store/errors.ts";
 import type { Store } from "../../store/store.ts";
 import { firstKeyId, keyIdOf } from "../../store/vault-keys.ts";
 import { keyPurpose, sessionPurpose } from "../vault.ts";
 import { type VaultBench, vaultBench } from "./fixtures.test-support.ts";
-import type { OpenVault } from "./open-vault.ts";
+import type { LiveVault } from "./live-vault.ts";
 import { type Rekeying, startRekeying } from "./rekey.ts";
-import type { VaultSecrets } from "./sources.ts";
+import type { VaultSecrets, VaultSettings } from "./sources.ts";
 
 const passphrase = (text: string): VaultSecrets => ({ passphrase: async () => text });
 const environment = (octet: number): VaultSecrets => ({ environmentKey: Buffer.alloc(32, octet).toString("base64") });
@@ -216,7 +219,148 @@ test("fail/rekey: a value that does not open keeps its key, and the status says 
   await rekeying.stop();
 });
 
-async function rekeyed(bench: VaultBench, vault: OpenVault, use: (rekeying: Rekeying) => Promise<void>): Promise<void> {
+for (const [source, secrets, kept] of [
+  ["file", {}, true],
+  ["passphrase", passphrase("another six random words"), true],
+  ["file", {}, false],
+] as const)
+  test(`ok/rekey: to ${source}, its commit ${kept ? "kept" : "lost"} and not answered, and asked for again`, async () => {
+    const bench = await vaultBench();
+    const deaf = deafStore(bench.store, kept);
+    const vault = await bench.open({ store: deaf.store });
+    await fill(bench, vault, 3);
+    deaf.next();
+    await assert.rejects(vault.changeKey({ source, secrets }), { code: "rekey-unknown", message: /vault status/ });
+    const next = readFileSync(join(bench.directory, "vault.key.next"));
+    // Nobody knows yet: what is sealed meanwhile has to open in either case.
+    await fill(bench, vault, 3, "meanwhile");
+    const again = vault.changeKey({ source, secrets });
+    if (kept) {
+      await assert.rejects(again, { code: "rekey-under-way" });
+      assert.deepEqual(readFileSync(join(bench.directory, "vault.key")), next);
+      assert.equal(vault.source(), source);
+    } else await again;
+    assert.ok(!existsSync(join(bench.directory, "vault.key.next")));
+    await assertAllOpen(bench, vault);
+    const restarted = await bench.open({ secrets });
+    await assertAllOpen(bench, restarted);
+    await rekeyed(bench, restarted, async () => {});
+    await assertAllOpen(bench, await bench.open({ secrets }));
+  });
+
+test("ok/rekey: its commit kept and not answered: a restart goes on, and so does asking again", async () => {
+  for (const end of ["restart", "again"] as const) {
+    const bench = await vaultBench();
+    const deaf = deafStore(bench.store, true);
+    const vault = await bench.open({ store: deaf.store });
+    await fill(bench, vault, 3);
+    const begin = (rekeying: Rekeying) => rekeying.begin({ secrets: {} }, operator);
+    const rekeying = startRekeying({ store: deaf.store, vault, clock: systemClock, onError: () => {} });
+    deaf.next();
+    await assert.rejects(begin(rekeying), { code: "rekey-unknown" });
+    if (end === "again") {
+      // The work after the first may be through already, and then this is a second one.
+      await begin(rekeying).catch((error) => assert.equal(codeOf(error), "rekey-under-way"));
+      await finished(bench.store);
+      await rekeying.stop();
+    } else {
+      await rekeying.stop();
+      await rekeyed(bench, await bench.open(), async () => {});
+    }
+    await assertAllOpen(bench, await bench.open());
+  }
+});
+
+test("fail/rekey: one that another service was first with leaves no key file behind", async () => {
+  const bench = await vaultBench();
+  const vault = await bench.open();
+  const [row] = await bench.store.vaultKeys.list();
+  assert.ok(row);
+  const racing: Store = {
+    ...bench.store,
+    async commit(writes) {
+      const raced = Uint8Array.from([...row.wrapped, 0]);
+      await bench.store.commit([bench.store.vaultKeys.replace(row, { ...row, wrapped: raced })]);
+      await bench.store.commit(writes);
+    },
+  };
+  const late = await bench.open({ store: racing });
+  const before = readFileSync(join(bench.directory, "vault.key"));
+  await assert.rejects(late.changeKey({ secrets: {} }), { code: "guard-lost" });
+  assert.ok(!existsSync(join(bench.directory, "vault.key.next")));
+  assert.deepEqual(readFileSync(join(bench.directory, "vault.key")), before);
+  await vault.refresh();
+});
+
+test("fail/rekey: two services with a key file each: the other one stops sealing, and says what to do", async () => {
+  const { bench, here, there, directory } = await twoServices({});
+  await fill(bench, here, 3);
+  const late = there.seal(sessionPurpose("demo", "est", "late"), utf8("late"));
+  await rekeyed(bench, here, (rekeying) => rekeying.begin({ secrets: {} }, operator));
+  const { sessions } = await bench.store.vaultKeys.sealedWith(here.ring.current, 1);
+  const [session] = sessions;
+  assert.ok(session);
+  const elsewhere = { code: "rekeyed-elsewhere", message: /copy its vault.key to .* and restart/ };
+  await assert.rejects(there.open(sessionPurpose("demo", "est", session.key), session.data), elsewhere);
+  await assert.rejects(bench.store.commit([bench.store.vaultKeys.requireKeyOf(late)]), { code: "guard-lost" });
+  await assert.rejects(there.refresh(), elsewhere);
+  await assert.rejects(there.changeKey({ secrets: {} }), elsewhere);
+  assert.ok(!existsSync(join(directory, "vault.key.next")));
+  const rekeying = startRekeying({ store: bench.store, vault: there, clock: systemClock, onError: () => {} });
+  await assert.rejects(rekeying.status(), elsewhere);
+  await rekeying.stop();
+  await assert.rejects(bench.open({ directory }), { code: "key-file-changed", message: /copy the vault.key of/ });
+  copyFileSync(join(bench.directory, "vault.key"), join(directory, "vault.key"));
+  await assertAllOpen(bench, await bench.open({ directory }));
+});
+
+test("ok/rekey: two services with one passphrase: the other one takes up the new key, and the old one goes", async () => {
+  const secrets = passphrase("six random words of mine");
+  const { bench, here, there } = await twoServices({ source: "passphrase", secrets });
+  await fill(bench, here, 60);
+  const old = there.ring.current;
+  // Both seal anew at the same time: whoever is second finds the work done.
+  await here.changeKey({ secrets });
+  const errors: unknown[] = [];
+  const work = (vault: LiveVault) =>
+    startRekeying({ store: bench.store, vault, clock: systemClock, onError: (error) => void errors.push(error) });
+  const workers = [work(here), work(there)];
+  await finished(bench.store, errors);
+  await assertAllOpen(bench, there);
+  await there.refresh();
+  assert.deepEqual([...there.ring.keys.keys()], [here.ring.current]);
+  assert.notEqual(there.ring.current, old);
+  await there.changeKey({ secrets });
+  await assertAllOpen(bench, here);
+  for (const worker of workers) await worker.stop();
+  assert.deepEqual(errors, []);
+});
+
+/** Two data directories with the same key file, over one store. */
+async function twoServices(options: Partial<VaultSettings>) {
+  const bench = await vaultBench();
+  const here = await bench.open(options);
+  const directory = mkdtempSync(join(tmpdir(), "hatchery-vault-"));
+  copyFileSync(join(bench.directory, "vault.key"), join(directory, "vault.key"));
+  return { bench, here, there: await bench.open({ ...options, directory }), directory };
+}
+
+/** A store whose commit after `next` is kept or lost without an answer. */
+function deafStore(store: Store, kept: boolean) {
+  let deaf = false;
+  const commit: Store["commit"] = async (writes) => {
+    if (!deaf) return store.commit(writes);
+    deaf = false;
+    if (kept) await store.commit(writes);
+    throw new StoreError("commit-unknown", "The connection broke.");
+  };
+  const next = () => {
+    deaf = true;
+  };
+  return { store: { ...store, commit }, next };
+}
+
+async function rekeyed(bench: VaultBench, vault: LiveVault, use: (rekeying: Rekeying) => Promise<void>): Promise<void> {
   const errors: unknown[] = [];
   const { store } = bench;
   const rekeying = startRekeying({ store, vault, clock: systemClock, onError: (error) => errors.push(error) });
@@ -234,8 +378,8 @@ async function finished(store: Store, errors: readonly unknown[] = []): Promise<
   return true;
 }
 
-async function fill({ store }: VaultBench, vault: OpenVault, count: number): Promise<void> {
-  const indexes = Array.from({ length: count }, (_, index) => String(index));
+async function fill({ store }: VaultBench, vault: LiveVault, count: number, prefix = ""): Promise<void> {
+  const indexes = Array.from({ length: count }, (_, index) => `${prefix}${index}`);
   const tenant = "default";
   await store.commit([
     ...indexes.map((name) => {
@@ -250,16 +394,16 @@ async function fill({ store }: VaultBench, vault: OpenVault, count: number): Pro
 }
 
 /** Opens all that is stored, whatever sealed it, and returns the texts. */
-async function assertAllOpen({ store }: VaultBench, vault: OpenVault): Promise<readonly string[]> {
+async function assertAllOpen({ store }: VaultBench, vault: LiveVault): Promise<readonly string[]> {
   const texts: string[] = [];
   for (const { id } of await store.vaultKeys.list()) {
     const { keys, sessions } = await store.vaultKeys.sealedWith(id, 500);
     for (const { tenant, name, sealed } of keys) {
       assert.equal(keyIdOf(sealed), id);
-      texts.push(textOf(vault.open(keyPurpose(tenant, name), sealed)));
+      texts.push(textOf(await vault.open(keyPurpose(tenant, name), sealed)));
     }
     for (const { tenant, protocol, key, data } of sessions)
-      texts.push(textOf(vault.open(sessionPurpose(tenant, protocol, key), data)));
+      texts.push(textOf(await vault.open(sessionPurpose(tenant, protocol, key), data)));
   }
   assert.ok(texts.length > 1);
   return texts;

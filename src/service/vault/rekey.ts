@@ -6,7 +6,7 @@ import type { VaultKey } from "../../store/records.ts";
 import type { Store } from "../../store/store.ts";
 import { keyPurpose, sessionPurpose } from "../vault.ts";
 import type { VaultSource } from "./key-file.ts";
-import type { KeyChange, OpenVault } from "./open-vault.ts";
+import type { KeyChange, LiveVault } from "./live-vault.ts";
 
 /** The vault's keys as an operator sees them; no secret is in here. */
 export interface VaultStatus {
@@ -26,7 +26,7 @@ export interface Rekeying {
 
 interface Parts {
   readonly store: Store;
-  readonly vault: OpenVault;
+  readonly vault: LiveVault;
   readonly clock: Clock;
   /** Told of what keeps a retiring key from going; the service goes on with both keys. Must not throw. */
   readonly onError: (error: unknown) => void;
@@ -56,10 +56,14 @@ export function startRekeying(parts: Parts): Rekeying {
     async begin(change, actor) {
       const from = vault.source();
       const detail = { from, to: change.source ?? from };
-      await vault.changeKey(change, await audited(store, clock, actor, "vault-rekey-begin", detail));
-      working = working.then(work);
+      const audit = await audited(store, clock, actor, "vault-rekey-begin", detail);
+      // Also after one that failed: what was begun before it may have come to a halt.
+      await vault.changeKey(change, audit).finally(() => {
+        working = working.then(work);
+      });
     },
     async status() {
+      await vault.refresh();
       const keys = (await store.vaultKeys.list()).map(async ({ id, state, created }) => {
         return { id, state, created, sealed: await store.vaultKeys.count(id) };
       });
@@ -77,25 +81,31 @@ export function startRekeying(parts: Parts): Rekeying {
 async function sealAnew(id: string, { store, vault, clock }: Parts, signal: AbortSignal): Promise<void> {
   for (;;) {
     signal.throwIfAborted();
+    await vault.refresh();
+    // Another service on the database may have been first to take it away.
+    if (!vault.ring.keys.has(id)) return;
     const { keys, sessions } = await store.vaultKeys.sealedWith(id, batch);
-    const anew = (purpose: string, sealed: Uint8Array) => vault.seal(purpose, vault.open(purpose, sealed));
-    const writes = [
-      ...keys.map((key) => store.authorities.resealKey(key, anew(keyPurpose(key.tenant, key.name), key.sealed))),
-      ...sessions.map((session) => {
-        const { tenant, protocol, key, data, expires } = session;
-        return store.sessions.save(session, { data: anew(sessionPurpose(tenant, protocol, key), data), expires });
+    const anew = async (purpose: string, sealed: Uint8Array) => vault.seal(purpose, await vault.open(purpose, sealed));
+    const changes = await Promise.all([
+      ...keys.map(async (key) => {
+        const sealed = await anew(keyPurpose(key.tenant, key.name), key.sealed);
+        return [store.authorities.resealKey(key, sealed), store.vaultKeys.requireKeyOf(sealed)];
       }),
-    ];
-    if (writes.length === 0) {
+      ...sessions.map(async (session) => {
+        const { tenant, protocol, key, expires } = session;
+        const data = await anew(sessionPurpose(tenant, protocol, key), session.data);
+        return [store.sessions.save(session, { data, expires }), store.vaultKeys.requireKeyOf(data)];
+      }),
+    ]);
+    if (changes.length === 0) {
       const done = await audited(store, clock, "service", "vault-rekey", { retired: id });
-      if (await committed(store, [store.vaultKeys.remove(id), ...done])) break;
-    } else if (!(await committed(store, writes))) {
+      if (await committed(store, [store.vaultKeys.remove(id), ...done])) return vault.refresh();
+    } else if (!(await committed(store, changes.flat()))) {
       // An enrolment was first with one of them; the others need not wait for it.
-      for (const write of writes) await committed(store, [write]);
+      for (const change of changes) await committed(store, change);
     }
     await clock.sleep(pause, signal);
   }
-  vault.ring.keys.delete(id);
 }
 
 /** Whether it was committed; not when somebody else was first. */

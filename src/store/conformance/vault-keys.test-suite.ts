@@ -63,6 +63,22 @@ export function vaultKeysConformance(open: Open): void {
     assert.deepEqual(await store.vaultKeys.sealedWith(second, 10), { keys: [], sessions: [] });
   });
 
+  storeTest(
+    open,
+    "ok/vault keys: whether anything is sealed with a key that has an id, known or not",
+    async (store) => {
+      assert.equal(await store.vaultKeys.anySealed(), false);
+      await store.commit([store.authorities.addKey({ tenant: "a", name: "old", sealed: sealedWith(firstKeyId) })]);
+      assert.equal(await store.vaultKeys.anySealed(), false);
+      const session = { tenant: "b", protocol: "est", key: "s", data: sealedWith(second), expires: 100 };
+      await store.commit([store.sessions.create(session, 0)]);
+      assert.equal(await store.vaultKeys.anySealed(), true);
+      await store.commit([store.sessions.remove({ ...session, version: 1 })]);
+      await store.commit([store.authorities.addKey({ tenant: "a", name: "new", sealed: sealedWith(first) })]);
+      assert.equal(await store.vaultKeys.anySealed(), true);
+    },
+  );
+
   storeTest(open, "fail/vault keys: a value under a key that is gone is not committed", async (store) => {
     const sealed = sealedWith(first);
     const add = [store.authorities.addKey({ tenant: "a", name: "key", sealed }), store.vaultKeys.requireKeyOf(sealed)];

@@ -10,7 +10,7 @@ import { openAuthority } from "../../../src/service/authority.ts";
 import { claimSerial } from "../../../src/service/inventory.ts";
 import { sealedKeyKeeper } from "../../../src/service/key-keeper.ts";
 import { addAnchor, trustOf } from "../../../src/service/trust.ts";
-import type { Vault } from "../../../src/service/vault.ts";
+import { unsealed } from "../../../src/service/vault/fixtures.test-support.ts";
 import { openSqliteStore } from "../../../src/store/sqlite.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { authorityOf, type FuzzAuthority, keyOf } from "../pki/samples.ts";
@@ -112,9 +112,3 @@ export async function openWorld(): Promise<World> {
     enrolled,
   };
 }
-
-/** Nothing is secret here, and sealing draws random numbers. */
-const unsealed: Vault = {
-  seal: (_purpose, plaintext) => plaintext,
-  open: (_purpose, sealed) => sealed,
-};
