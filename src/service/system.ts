@@ -231,8 +231,10 @@ async function lastCommit(store: Store, tenants: readonly string[]): Promise<num
 }
 
 /** What an error of `storeErrors` is of. */
-function failing(error: unknown): "token" | "store" {
-  return codeOf(error).startsWith("hsm-") ? "token" : "store";
+function failing(error: unknown): "token" | "store" | "vault" {
+  const code = codeOf(error);
+  if (code === "rekeyed-elsewhere") return "vault";
+  return code.startsWith("hsm-") ? "token" : "store";
 }
 
 const clockJumped =
