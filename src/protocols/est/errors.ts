@@ -109,9 +109,13 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
 
 /** A request that the server refuses; `code` says why, the table above says what the peer gets. */
 export class EstRefused extends HatcheryError<EstRefusal> {
-  constructor(code: EstRefusal, message: string, options: { readonly cause?: unknown } = {}) {
+  /** From when on the request is allowed, in milliseconds, where that can be told; the peer is told it too. */
+  readonly from: number | undefined;
+
+  constructor(code: EstRefusal, message: string, options: { readonly cause?: unknown; readonly from?: number } = {}) {
     super(code, message, options);
     this.name = "EstRefused";
+    this.from = options.from;
   }
 }
 

@@ -181,6 +181,12 @@ for (const code of Object.keys(refusals) as EstRefusal[]) {
   });
 }
 
+test("ok/refusal: with the time from which on the request is allowed", () => {
+  const refusal = { kind: "refused", refusal: "renewal-too-early", from: Date.UTC(2027, 0, 2) } as const;
+  const { body } = encodeReply("simplereenroll", refusal, reply);
+  assert.match(textOf(body), /nearer to its end\. That is from 2027-01-02T00:00:00\.000Z on\. Run r1\.\n$/);
+});
+
 test("ok/the peer cannot tell one failed authentication from another", () => {
   const codes = [
     "credentials-missing",

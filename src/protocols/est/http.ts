@@ -106,7 +106,8 @@ export function encodeReply(
       // One answer for every 401: the code would tell which credential was wrong.
       const code: Headers = row.status === 401 ? [] : [[errorHeader, reply.refusal]];
       const quote = runId === undefined ? "" : ` Run ${runId}.`;
-      return text(row.status, row.text + quote, [...challenge, ...later, ...code, ...run]);
+      const from = reply.from === undefined ? "" : ` That is from ${new Date(reply.from).toISOString()} on.`;
+      return text(row.status, row.text + from + quote, [...challenge, ...later, ...code, ...run]);
     }
   }
 }

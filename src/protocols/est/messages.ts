@@ -41,7 +41,8 @@ export type EstReply =
   | { readonly kind: "certificates"; readonly certificates: readonly Uint8Array[]; readonly run?: string }
   /** `run`: the run that waits, also when this request changed nothing in it. */
   | { readonly kind: "pending"; readonly retryAfter: number; readonly run?: string }
-  | { readonly kind: "refused"; readonly refusal: EstRefusal };
+  /** `from`: when the same request is allowed, in milliseconds, where that is known. */
+  | { readonly kind: "refused"; readonly refusal: EstRefusal; readonly from?: number };
 
 /** An answer as the device understands it; refusals are thrown. */
 export type EstResponse =

@@ -57,7 +57,10 @@ test("ok/renewal: with a new key, from the share of the lifetime on that the pro
 for (const kind of ["simpleenroll", "simplereenroll"] as const)
   test(`fail/renewal: too early, with the same key, and under another profile, by ${kind}`, async () => {
     const due = now + 50 * day;
-    await assert.rejects(check(newKey().signer, due - 1, "lamps", kind), refused("renewal-too-early"));
+    await assert.rejects(check(newKey().signer, due - 1, "lamps", kind), {
+      ...refused("renewal-too-early"),
+      from: due,
+    });
     await assert.rejects(check(key, due, "lamps", kind), refused("renewal-same-key"));
     await assert.rejects(check(newKey().signer, due, "device", kind), refused("profile-not-the-client"));
   });

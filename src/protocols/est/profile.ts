@@ -35,11 +35,12 @@ export function checkProfile(
       `the certificate was issued by the profile ${client.profile}, and ${name} was asked for`,
     );
   const { notBefore, notAfter } = certificate;
-  const due = notBefore + renewal.after * (notAfter - notBefore);
-  if (now < due)
+  const from = Math.ceil(notBefore + renewal.after * (notAfter - notBefore));
+  if (now < from)
     throw new EstRefused(
       "renewal-too-early",
-      `the profile ${name} renews this certificate from ${new Date(due).toISOString()} on`,
+      `the profile ${name} renews this certificate from ${new Date(from).toISOString()} on`,
+      { from },
     );
   if (!renewal.sameKey && equal(csr.subjectPublicKeyInfo, certificate.subjectPublicKeyInfo))
     throw new EstRefused("renewal-same-key", `the profile ${name} renews a certificate with a new key only`);

@@ -298,11 +298,16 @@ function refused(
 ): EstStep {
   recordFrame(ports.run, operation, "refusal", peer, 0, { decoded: { status: refusals[error.code].status } });
   ports.run.error(error, "sent", error.message);
+  const { code, from } = error;
+  const reason = from === undefined ? code : `${code}: not before ${new Date(from).toISOString()}`;
   return {
-    next: refusals[error.code].endsSession ? undefined : "keep",
+    next: refusals[code].endsSession ? undefined : "keep",
     writes: [],
-    outputs: [{ kind: "send", reply: { kind: "refused", refusal: error.code } }, { kind: "done" }],
-    run: { outcome: "refused", reason: error.code, label, byStranger: !known },
+    outputs: [
+      { kind: "send", reply: { kind: "refused", refusal: code, ...(from === undefined ? {} : { from }) } },
+      { kind: "done" },
+    ],
+    run: { outcome: "refused", reason, label, byStranger: !known },
   };
 }
 
