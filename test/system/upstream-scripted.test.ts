@@ -279,6 +279,18 @@ async function issuingBelow(name: string): Promise<Issuing> {
   return { certificate: await upstream.ca.issue(nameOf(name), signerOf(key).publicKey, rightsOfACa), issue };
 }
 
+test("fail/the key of the upstream's issuing CA makes no root, although that CA is known", async () => {
+  const issuing = await issuingBelow("Issuing");
+  const known = [upstream.ca.certificate, issuing.certificate];
+  upstream.published = known;
+  await service.call("POST", "/ca/upstream/test", {});
+  const rogueKey = generateKey("P-256");
+  const rogue = await scriptedCa("Issuing", rogueKey);
+  const cross = await issuing.issue(rogue.name, signerOf(rogueKey).publicKey, rightsOfACa);
+  upstream.published = [...known, cross, rogue.certificate];
+  await assert.rejects(service.call("POST", "/ca/upstream/test", {}), /400 .*do not vouch for/);
+});
+
 test("fail/an issuing CA that comes with the certificate, but not with cacerts: devices could not use it", async () => {
   const below = await issuingBelow("Unpublished");
   upstream.answer = async ({ request }) =>
