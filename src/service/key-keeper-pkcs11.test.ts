@@ -33,6 +33,7 @@ test("fail/token key keeper: keys that the token does not take or make", async (
 
 function fakeToken(asked: string[]): TokenKeys {
   return {
+    check: async () => {},
     async generate(label, id) {
       asked.push(`generate ${label} ${id.length}`);
       return { uri: "pkcs11:token=ca;object=x;type=private", signer: inToken };

@@ -111,7 +111,11 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     noteDatabase();
     const sealedKeys = sealedKeyKeeper({ store, vault });
     const token = options.pkcs11 === undefined ? undefined : tokenKeys(options.pkcs11);
-    if (token !== undefined) opened.push(() => token.close());
+    if (token !== undefined) {
+      opened.push(() => token.close());
+      // A wrong module, label or PIN would be noticed only when the first key is made, perhaps years later.
+      await token.check();
+    }
     const keys = token === undefined ? sealedKeys : tokenKeyKeeper(token, sealedKeys, systemRandomness);
     const tenants = new Map<string, OpenTenant>();
     const published = await listenHttp({
