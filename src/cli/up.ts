@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { messageOf } from "../core/errors.ts";
+import { HatcheryError, messageOf } from "../core/errors.ts";
 import type { TokenOptions } from "../pkcs11/index.ts";
 import type { System } from "../service/system.ts";
 import type { VaultSettings } from "../service/vault/sources.ts";
@@ -91,6 +91,8 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
     logLevel,
     vault: vaultSettings(options),
     pkcs11: await tokenOptions(options),
+  }).catch((error: unknown) => {
+    throw withOption(error, options);
   });
   try {
     const shown =
@@ -101,6 +103,20 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
   } finally {
     await system.close();
   }
+}
+
+/** Whoever finds a port taken is told which option names another one. */
+function withOption(error: unknown, { port, demoPort, publicationPort }: UpOptions): unknown {
+  if (!(error instanceof HatcheryError) || error.code !== "address-in-use") return error;
+  const taken = error.details["port"];
+  const options: readonly (readonly [option: string, port: number])[] = [
+    ["--port", port],
+    ["--demo-port", demoPort],
+    ["--publication-port", publicationPort],
+  ];
+  const option = options.find((each) => each[1] === taken)?.[0];
+  if (option === undefined) return error;
+  return new HatcheryError(error.code, `${error.message.replace(/\.$/, "")} with ${option}.`, { cause: error });
 }
 
 function vaultSettings({ vault, vaultPassphraseFile }: UpOptions): VaultSettings {

@@ -148,7 +148,15 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
     const elsewhere = join(parent, "elsewhere");
     const { code, stderr } = await hatchery(["up", ...anyPorts, "--port", taken, "--data", elsewhere]);
     assert.equal(code, 1);
-    assert.match(stderr, new RegExp(`^error: [^\\n]*${taken}[^\\n]*\\n$`));
+    assert.match(stderr, new RegExp(`^error: [^\\n]*${taken}[^\\n]* choose another port with --port\\.\\n$`));
+  });
+
+  test("fail/a token that is not there is told at the start, although no key is in it yet", async () => {
+    const env = { HATCHERY_PKCS11_PIN: "4711" };
+    const argv = ["up", ...anyPorts, "--pkcs11", "/nowhere/libpkcs11.so", "--data", join(parent, "elsewhere")];
+    const { code, stdout, stderr } = await hatchery(argv, { env });
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /^error: the PKCS#11 module \/nowhere\/libpkcs11\.so cannot be used: /);
   });
 
   test("ok/a start after kill -9 finds everything as it was", async () => {
@@ -187,8 +195,8 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
     const key = join(data, "vault.key");
     const backup = join(parent, "vault.key");
     await rename(key, backup);
-    assert.match(await refused(), /vault\.key is gone; restore it from a backup/);
-    assert.match(await refused(), /vault\.key is gone; restore it from a backup/);
+    assert.match(await refused(), /there is no \S+vault\.key, .* copy the vault\.key of a service .* or of the backup/);
+    assert.match(await refused(), /there is no \S+vault\.key, .* copy the vault\.key of a service .* or of the backup/);
     await rename(backup, key);
     await startAgain();
     assert.equal((await inventory()).anchors.own, found.anchors.own);

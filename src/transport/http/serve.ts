@@ -222,7 +222,7 @@ function listenError(cause: unknown, host: string, port: number): TransportError
     return new TransportError(
       "address-in-use",
       `Another program listens on port ${port} of ${host}; stop it or choose another port.`,
-      { cause },
+      { cause, details: { port } },
     );
   return new TransportError("listen-failed", `Listening on port ${port} of ${host} failed: ${reasonOf(cause)}.`, {
     cause,
