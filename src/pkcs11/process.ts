@@ -106,7 +106,7 @@ function wasClosed(): Pkcs11Error {
 /** It has the extension of this file: sources run as they are, and the package holds JavaScript. */
 const ownProgram = fileURLToPath(import.meta.url).replace(/process(\.[jt]s)$/, "child$1");
 /** Milliseconds: a module that looks for its token over a network takes its time. */
-export const openingLimit = 30_000;
+const openingLimit = 30_000;
 /** Milliseconds: each try starts a process, and a token that is down does not come back sooner. */
 const restAfterFailure = 1_000;
 /** At a hundred signatures a second more than this waits longer than a signature may. */

@@ -15,7 +15,7 @@ import {
 } from "../encoding/der-writer.ts";
 import { Pkcs11Error } from "./errors.ts";
 import type { Answer, Question, TokenKeyKind, TokenPublicKey } from "./messages.ts";
-import { openingLimit, type Pkcs11Process, pkcs11Process } from "./process.ts";
+import { type Pkcs11Process, pkcs11Process } from "./process.ts";
 import { formatKeyUri, type KeyUri, parseKeyUri } from "./uri.ts";
 
 export interface TokenOptions {
@@ -67,7 +67,7 @@ export function tokenKeys({ module, token, pin }: TokenOptions): TokenKeys {
           "hsm-token-missing",
           `the key is in the token ${key.token}, and the service has the token ${token}`,
         );
-      const { publicKey } = await askAgain(process, { kind: "find", key }, openingLimit);
+      const { publicKey } = await askAgain(process, { kind: "find", key });
       return signerOf(process, key, spkiOf(publicKey));
     },
     close: () => process.close(),
@@ -82,8 +82,7 @@ function signerOf(process: Pkcs11Process, key: KeyUri, subjectPublicKeyInfo: Uin
     publicKey: subjectPublicKeyInfo,
     algorithm: algorithm.identifier,
     async sign(data) {
-      const question = { kind: "sign", key, data: toBeSigned(algorithm, data) } as const;
-      const { signature: raw } = await askAgain(process, question, signingLimit);
+      const { signature: raw } = await askAgain(process, { kind: "sign", key, data: toBeSigned(algorithm, data) });
       const signature = raw && (algorithm.keyType === "ec" ? ecdsaSignature(raw) : raw);
       // A token that computes wrongly may give its key away, and no device would take the certificate.
       if (signature === undefined || !verifySignature(publicKey, algorithm.identifier, data, signature))
@@ -96,14 +95,14 @@ function signerOf(process: Pkcs11Process, key: KeyUri, subjectPublicKeyInfo: Uin
   };
 }
 
-/** A crash loses the answer, and asking again changes nothing; both times together take `limit` milliseconds. */
-async function askAgain(process: Pkcs11Process, question: Question, limit: number): Promise<Answer> {
+/** A crash loses the answer, and asking again changes nothing; a device waits no longer for both. */
+async function askAgain(process: Pkcs11Process, question: Question): Promise<Answer> {
   const start = performance.now();
   try {
-    return await process.ask(question, limit);
+    return await process.ask(question, signingLimit);
   } catch (error) {
     if (codeOf(error) !== "hsm-crashed") throw error;
-    return process.ask(question, Math.ceil(limit - (performance.now() - start)));
+    return process.ask(question, Math.ceil(signingLimit - (performance.now() - start)));
   }
 }
 

@@ -110,6 +110,7 @@ function slotOf(library: Pkcs11Library, label: string): { readonly slot: bigint;
   count.writeBigUInt64LE(BigInt(mostSlots));
   library.call("C_GetSlotList", 1, list, count);
   const labels: string[] = [];
+  const labelled: { readonly slot: bigint; readonly flags: number }[] = [];
   for (let index = 0; index < Number(count.readBigUInt64LE()); index += 1) {
     const slot = list.readBigUInt64LE(index * 8);
     // CK_TOKEN_INFO: label, manufacturer, model and serial number (32, 32, 16, 16 octets), then the flags.
@@ -121,10 +122,18 @@ function slotOf(library: Pkcs11Library, label: string): { readonly slot: bigint;
       continue;
     }
     const found = info.toString("utf8", 0, 32).trimEnd();
-    if (found === label) return { slot, flags: Number(info.readBigUInt64LE(96)) };
+    if (found === label) labelled.push({ slot, flags: Number(info.readBigUInt64LE(96)) });
     // A slot that waits for its first token has a blank label.
     if (found !== "") labels.push(found);
   }
+  // The PIN of one would be a wrong try on the other.
+  if (labelled.length > 1)
+    throw new Pkcs11Error(
+      "hsm-token-missing",
+      `${labelled.length} tokens have the label ${label}; unplug all but one, or give them labels of their own`,
+    );
+  const [only] = labelled;
+  if (only !== undefined) return only;
   throw new Pkcs11Error(
     "hsm-token-missing",
     `there is no token ${label}; there ${labels.length === 0 ? "is none" : `are: ${labels.join(", ")}`}; plug it in, or name another one`,
