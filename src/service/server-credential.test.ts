@@ -30,7 +30,7 @@ async function house() {
   };
   const authority = await openAuthority(tenant, parts);
   const shown = (names: readonly string[] = ["est.example", "192.0.2.1"]) =>
-    serverCredential(tenant, names, authority, parts);
+    serverCredential(tenant, { commonName: "Hatchery default", names }, authority, parts);
   return { ...parts, authority, acting: { ...parts, tenant, actor: "ada", authority }, shown };
 }
 
@@ -40,6 +40,7 @@ test("ok/credential: for the listener's names, kept until a third of its life is
   const { shown, clock } = await house();
   const first = await shown();
   const certificate = new X509Certificate(first.chain);
+  assert.equal(certificate.subject, "CN=Hatchery default");
   assert.equal(certificate.subjectAltName, "DNS:est.example, IP Address:192.0.2.1");
   assert.equal(lengthOf(first), 2);
   clock.advance(59 * day);

@@ -14,13 +14,21 @@ import type { ServerCredential } from "../transport/http/device-tls.ts";
 import type { Authority } from "./authority.ts";
 import { keyPurpose, type Vault } from "./vault.ts";
 
+/** What the listener's certificate says to everybody who connects. */
+export interface ListenerIdentity {
+  /** The subject's; nobody is to be reached by it (RFC 9525 2). A change of it alone renews nothing. */
+  readonly commonName: string;
+  /** Names and addresses by which devices reach the listener. */
+  readonly names: readonly string[];
+}
+
 /**
  * The certificate and key with which the tenant's listener shows itself, kept sealed so that a restart does not change
  * them; renewed when a third of its life is left, or when the listener's names or the issuing CA's chain have changed.
  */
 export async function serverCredential(
   tenant: string,
-  names: readonly string[],
+  { commonName, names }: ListenerIdentity,
   authority: Authority,
   { store, vault, clock }: { readonly store: Store; readonly vault: Vault; readonly clock: Clock },
 ): Promise<ServerCredential> {
@@ -36,7 +44,7 @@ export async function serverCredential(
       return kept;
   }
   const key = generateKey("P-256");
-  const subject = encodeName([{ type: attributeTypes.commonName, value: names[0] ?? tenant }]);
+  const subject = encodeName([{ type: attributeTypes.commonName, value: commonName }]);
   const certificate = await authority.issueOwn("server", subject, signerOf(key).publicKey, [listenerNames(names)]);
   const credential = { chain: pemOf(certificate) + issuers, key: privateKeyToPem(key) };
   await vault.refresh();

@@ -77,6 +77,8 @@ export async function openTenant(
       ...(options.host === "0.0.0.0" || options.host === "::" ? [] : [options.host]),
     ]),
   ];
+  // What this is, or what the operator calls it: the machine's own name is one to be reached by, and no more.
+  const commonName = options.names[0] ?? `Hatchery ${tenant}`;
   let authority: Authority;
   let upstream: Upstream;
   let publication: Publication | undefined;
@@ -87,7 +89,7 @@ export async function openTenant(
     authority = await openAuthority(tenant, parts);
     upstream = await openUpstream(tenant, { ...parts, authority });
     publication = await openPublication(tenant, { ...parts, authority, onError });
-    return serverCredential(tenant, names, authority, parts);
+    return serverCredential(tenant, { commonName, names }, authority, parts);
   };
   const credential = await prepare();
   let shown = credential.chain;
@@ -96,7 +98,7 @@ export async function openTenant(
     shown = next.chain;
   };
   let renewing = Promise.resolve();
-  const renew = async () => show(await serverCredential(tenant, names, authority, parts));
+  const renew = async () => show(await serverCredential(tenant, { commonName, names }, authority, parts));
   // One after the other: each finds what the one before has stored.
   const renewCredential = () => {
     renewing = renewing.then(renew, renew);

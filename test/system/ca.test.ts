@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
+import { connect } from "node:tls";
 import { generateKey } from "../../src/crypto/keys.ts";
 import { deviceKey } from "../../src/device/index.ts";
 import { encodePem } from "../../src/encoding/pem.ts";
@@ -73,6 +75,15 @@ describe("the CA of a running service", { concurrency: 1 }, () => {
   test("fail/label: a key that its profile does not certify", async () => {
     await assert.rejects(enrols("lamp-2", "lamps", "P-384"), refusedWith(400));
     assert.match(String(lastReason()), /key-not-allowed/);
+  });
+
+  test("ok/listener: its certificate is not in the name of the machine", async () => {
+    const socket = connect({ host: "127.0.0.1", port: service.port, rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const { subject, subjectaltname } = socket.getPeerCertificate();
+    socket.destroy();
+    assert.deepEqual({ ...subject }, { CN: "Hatchery default" });
+    assert.match(subjectaltname ?? "", /DNS:localhost, IP Address:127\.0\.0\.1/);
   });
 
   test("fail/renewal: too early, and with the same key", async () => {
