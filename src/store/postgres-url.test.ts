@@ -85,6 +85,16 @@ const wrong: readonly (readonly [what: string, url: string])[] = [
   ["a mode that may fall back", "postgres://ada:s3cret@db/x?sslmode=prefer"],
   ["a file that is not there", `postgres://ada:s3cret@db/x?sslrootcert=${join(directory, "none")}`],
   ["a bad escape", "postgres://ada:s3cret%zz@db/x"],
+  ["no authority", "postgres:s3cret"],
+  ["a ? in the password", "postgres://ada:12?s3cret@db/x"],
+  ["a ? and a = in the password", "postgres://ada:12?s3cret=x@db/x"],
+  ["a ? in the password, in the value of a parameter", "postgres://ada:12?sslkey=s3cret@db/x"],
+  ["a / in the password", "postgres://ada:12/s3cret@db/x"],
+  ["a # in the password", "postgres://ada:12#s3cret@db/x"],
+  ["a fragment", "postgres://ada@db/x#s3cret"],
+  ["a parameter of no plain name", "postgres://ada@db/x?s3cret%40db"],
+  ["a parameter that comes twice", "postgres://ada:s3cret@db/x?sslmode=disable&sslmode=verify-full"],
+  ["a parameter without a value", "postgres://ada:s3cret@db/x?host="],
 ];
 for (const [what, url] of wrong)
   test(`fail/url: ${what}`, () => {

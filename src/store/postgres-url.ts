@@ -27,13 +27,12 @@ export interface PostgresSettings {
  * holds the URL. Does not connect.
  */
 export function parsePostgresUrl(text: string, environment: Environment = process.env): PostgresSettings {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !(url.protocol === "postgres:" || url.protocol === "postgresql:"))
-    throw unsuitable("the database URL has to look like postgres://user@host:5432/database");
-  const given = Object.fromEntries(url.searchParams);
-  for (const name of Object.keys(given))
-    if (!parameters.has(name))
-      throw unsuitable(`the database URL has the parameter ${name}; known are: ${[...parameters].join(", ")}`);
+  const url = /^postgres(?:ql)?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined) throw unsuitable("the database URL has to look like postgres://user@host:5432/database");
+  // What follows such a character in a password was taken for the database or a parameter, which messages show.
+  if (url.hash !== "" || `${url.pathname}${url.search}`.includes("@"))
+    throw unsuitable("the database URL has a # or a late @: write / ? # @ in the password as %2F %3F %23 %40");
+  const given = givenIn(url.searchParams);
   const host = given["host"] ?? (decoded(url.hostname.replace(/^\[(.+)\]$/, "$1")) || "localhost");
   const user = given["user"] ?? (decoded(url.username) || environment["PGUSER"] || userInfo().username);
   const database = given["dbname"] ?? (decoded(url.pathname.slice(1)) || user);
@@ -53,6 +52,21 @@ export function parsePostgresUrl(text: string, environment: Environment = proces
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+function givenIn(query: URLSearchParams): Readonly<Record<string, string | undefined>> {
+  const given = new Map<string, string>();
+  for (const [name, value] of query) {
+    if (!parameters.has(name)) {
+      const shown = /^[a-z_]{1,32}$/.test(name) ? `the parameter ${name}` : "a parameter that is not known";
+      throw unsuitable(`the database URL has ${shown}; known are: ${[...parameters].join(", ")}`);
+    }
+    if (given.has(name)) throw unsuitable(`the database URL has the parameter ${name} twice; leave one`);
+    if (value === "")
+      throw unsuitable(`the parameter ${name} in the database URL is empty; give a value or leave it out`);
+    given.set(name, value);
+  }
+  return Object.fromEntries(given);
+}
 
 /** As libpq understands `sslmode` (PostgreSQL documentation 34.19), without the modes that may fall back to plain text. */
 function tlsOf(given: Readonly<Record<string, string | undefined>>, host: string): PostgresSettings["ssl"] {
