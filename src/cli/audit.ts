@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import type { AuditEntry, AuditHead, AuditSection } from "./answers.ts";
 import { type Api, tenantApi } from "./api.ts";
+import { detailText } from "./details.ts";
 import { CliError } from "./errors.ts";
-import { shortTime } from "./format.ts";
+import { brief, shortTime } from "./format.ts";
 import { count, example, type Invocation, invocationOf } from "./options.ts";
 import { notice, print, printJson } from "./output.ts";
 
@@ -10,7 +11,8 @@ import { notice, print, printJson } from "./output.ts";
 export function addAudit(program: Command): void {
   const audit = program
     .command("audit")
-    .description("who did what and why, each line chained to the one before by its hash");
+    .description("who did what and why, each line chained to the one before by its hash")
+    .addHelpText("after", example("hatchery audit list --limit 10", "hatchery audit verify"));
 
   audit
     .command("list")
@@ -59,12 +61,10 @@ async function list(limit: number, invocation: Invocation): Promise<void> {
     shortTime(at),
     actor,
     action,
-    subject,
-    Object.entries(detail)
-      .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
-      .join(" "),
+    brief(subject),
+    detailText(detail),
   ]);
-  print(table(["line", "when", "who", "did", "what", "why"], rows));
+  print(table(["line", "when", "who", "did", "what", "why"], rows, { wraps: ["when", "did", "what", "why"] }));
   if (listing.more)
     print(`only the newest ${limit} are shown; see more with --limit, or all with: hatchery audit export`);
 }
@@ -136,6 +136,7 @@ async function verifyFile(file: string, noted: AuditHead | undefined): Promise<V
 async function exportTo(out: string | undefined, invocation: Invocation): Promise<void> {
   const { exportAudit } = await import("./audit-file.ts");
   const { sequence, hash } = await exportAudit(tenantApi(invocation), out);
+  if (invocation.json && out !== undefined) return printJson({ lines: sequence, head: { sequence, hash } });
   notice(sequence === 0 ? "the audit is empty" : `wrote ${sequence} lines; head: ${sequence}:${hash}`);
 }
 
