@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Profile } from "./answers.ts";
 import { segment, tenantApi } from "./api.ts";
+import { purposes, settingRows } from "./details.ts";
 import { CliError } from "./errors.ts";
 import { duration } from "./format.ts";
 import { days, example, type Invocation, invocationOf, seconds } from "./options.ts";
@@ -67,9 +68,7 @@ export function addCaProfiles(ca: Command): void {
       const invocation = invocationOf(command);
       const removed = await tenantApi(invocation).remove<{ readonly name: string }>(`/ca/profiles/${segment(name)}`);
       if (invocation.json) return printJson(removed);
-      print(
-        builtIn.has(removed.name) ? `${removed.name} is as it was built in` : `removed the profile ${removed.name}`,
-      );
+      print(builtIn.has(removed.name) ? `${removed.name} is as it was built in` : removedText(removed.name));
     });
 }
 
@@ -122,21 +121,13 @@ async function list(invocation: Invocation): Promise<void> {
 async function show({ name, protocol, label, settings }: Profile, invocation: Invocation): Promise<void> {
   if (invocation.json) return printJson({ name, protocol, label, settings });
   const { table } = await import("./table.ts");
-  const { renewal } = settings;
-  const purposeNames = settings.extKeyUsage.map((each) => names.get(each) ?? each);
-  const rows = [
-    ["label", label === undefined ? "none" : `${protocol} ${label}`],
-    ["lifetime", lifetimeText(settings.lifetime)],
-    ["begins", `${duration(settings.backdate)} before its issue`],
-    ["keys", settings.keys.map((kind) => (kind === "RSA" ? `RSA of ${settings.leastRsaBits} bits` : kind)).join(", ")],
-    ["keyUsage", settings.keyUsage.join(", ")],
-    ["extKeyUsage", purposeNames.join(", ") || "none"],
-    ["names taken", settings.subjectAltName.join(", ") || "none"],
-    ["renewed", renewal.after === 0 ? "at any time" : `after ${Math.round(renewal.after * 100)} % of the lifetime`],
-    ["when expired", renewal.grace === 0 ? "not renewed" : `renewed for ${duration(renewal.grace)}`],
-    ["with its key", renewal.sameKey ? "allowed" : "refused: a new key is needed"],
-  ];
+  const rows = [["label", label === undefined ? "none" : `${protocol} ${label}`], ...settingRows(settings)];
   print(table([name, ""], rows, { wraps: [""] }));
+}
+
+function removedText(name: string): string {
+  return `removed the profile ${name}
+its certificates stay good until they end, and cannot be renewed: the label ${name} is answered with 404`;
 }
 
 function lifetimeText(time: number | "endless"): string {
@@ -190,18 +181,8 @@ function purposeList(text: string): readonly string[] {
   });
 }
 
-/** RFC 5280 4.2.1.12. */
-const purposes: ReadonlyMap<string, string> = new Map([
-  ["clientAuth", "1.3.6.1.5.5.7.3.2"],
-  ["serverAuth", "1.3.6.1.5.5.7.3.1"],
-  ["codeSigning", "1.3.6.1.5.5.7.3.3"],
-  ["emailProtection", "1.3.6.1.5.5.7.3.4"],
-  ["timeStamping", "1.3.6.1.5.5.7.3.8"],
-  ["OCSPSigning", "1.3.6.1.5.5.7.3.9"],
-]);
 const keyKinds = ["P-256", "P-384", "P-521", "Ed25519", "RSA"];
 /** Those of RFC 5280 4.2.1.3 that are no CA's. */
 const keyUsages = ["digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement"];
-const names = new Map([...purposes].map(([name, oid]) => [oid, name]));
 const builtIn: ReadonlySet<string> = new Set(["device", "server"]);
 const day = 24 * 3600 * 1000;

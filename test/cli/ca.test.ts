@@ -171,7 +171,7 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
   command("ok/profile show", ["profile", "show", "gateways"], {
     answers: { [`GET ${tenant}/ca/profiles/gateways`]: profile },
     output:
-      /keys +P-256, RSA of 3072 bits\n[\s\S]*extKeyUsage +clientAuth, 1\.3\.6\.1\.5\.5\.7\.3\.17\n[\s\S]*after 66 % of the lifetime\n/,
+      /keys +P-256, RSA\nleast-rsa-bits +3072\n[\s\S]*ext-key-usage +clientAuth, 1\.3\.6\.1\.5\.5\.7\.3\.17\n[\s\S]*renew-after +66 % of the lifetime\n/,
   });
   const set = "--lifetime 90 --backdate 60 --keys P-256,RSA --least-rsa-bits 3072 --key-usage digitalSignature";
   const more =
@@ -196,7 +196,10 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
     sent: { lifetime: "endless" },
   });
   for (const [name, output] of [
-    ["gateways", /^removed the profile gateways\n$/],
+    [
+      "gateways",
+      /^removed the profile gateways\nits certificates stay good until they end, and cannot be renewed: [^\n]*404\n$/,
+    ],
     ["device", /^device is as it was built in\n$/],
   ] as const)
     command(`ok/profile remove ${name}`, ["profile", "remove", name], {
