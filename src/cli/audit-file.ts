@@ -7,6 +7,7 @@ import { messageOf } from "../core/errors.ts";
 import type { AuditEntry, AuditHead, Page } from "./answers.ts";
 import type { Api } from "./api.ts";
 import { CliError } from "./errors.ts";
+import { fileTrouble } from "./files.ts";
 
 /** The lines of an exported audit, in order. Throws `file-unreadable`; does not check the chain. */
 export async function* auditLines(file: string): AsyncGenerator<AuditEntry> {
@@ -21,12 +22,12 @@ export async function* auditLines(file: string): AsyncGenerator<AuditEntry> {
       yield entry.parse(parsed);
     }
   } catch (cause) {
-    const where = number === 0 ? "" : ` at line ${number}`;
+    if (number === 0) throw new CliError("file-unreadable", fileTrouble(file, "read", cause), { cause });
     const why =
       cause instanceof z.ZodError || cause instanceof SyntaxError
         ? "it is no line of an exported audit"
         : messageOf(cause);
-    throw new CliError("file-unreadable", `${file} cannot be read${where}: ${why}`, { cause });
+    throw new CliError("file-unreadable", `${file} cannot be read at line ${number}: ${why}`, { cause });
   }
 }
 
@@ -57,7 +58,7 @@ export async function exportAudit(api: Api, file: string | undefined): Promise<A
   } catch (cause) {
     if (draft === undefined || cause instanceof CliError) throw cause;
     await rm(draft, { force: true });
-    throw new CliError("file-unwritable", `${file} cannot be written: ${messageOf(cause)}`, { cause });
+    throw new CliError("file-unwritable", fileTrouble(file ?? "", "written", cause), { cause });
   }
 }
 

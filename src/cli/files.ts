@@ -1,4 +1,5 @@
 import { lstat, readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { codeOf, messageOf } from "../core/errors.ts";
 import { CliError } from "./errors.ts";
 
@@ -8,7 +9,25 @@ export async function readSmallFile(file: string, limit: number): Promise<Buffer
     if ((await stat(file)).size > limit) throw new RangeError(`it has more than ${limit} bytes`);
     return await readFile(file);
   } catch (cause) {
-    throw new CliError("file-unreadable", `${file} cannot be read: ${messageOf(cause)}`, { cause });
+    throw new CliError("file-unreadable", fileTrouble(file, "read", cause), { cause });
+  }
+}
+
+/** Why a file cannot be read or written, in one sentence; what a person may mend is said without the system's own words. */
+export function fileTrouble(file: string, wanted: "read" | "written", cause: unknown): string {
+  switch (codeOf(cause)) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return wanted === "read"
+        ? `there is no file ${file}`
+        : `${file} cannot be written: there is no directory ${dirname(file)}`;
+    case "EISDIR":
+      return `${file} is a directory; name a file`;
+    case "EACCES":
+    case "EPERM":
+      return `${file} may not be ${wanted} by this user`;
+    default:
+      return `${file} cannot be ${wanted}: ${messageOf(cause)}`;
   }
 }
 
@@ -24,7 +43,8 @@ export async function writeText(file: string, text: string, mode = 0o600): Promi
   try {
     await writeFileAtomically(file, text, mode);
   } catch (cause) {
-    throw new CliError("file-unwritable", messageOf(cause), { cause });
+    const reason = cause instanceof Error ? cause.cause : cause;
+    throw new CliError("file-unwritable", fileTrouble(file, "written", reason), { cause });
   }
 }
 
@@ -33,6 +53,6 @@ async function kindOf(file: string): Promise<"absent" | "regular" | "other"> {
     return (await lstat(file)).isFile() ? "regular" : "other";
   } catch (cause) {
     if (codeOf(cause) === "ENOENT") return "absent";
-    throw new CliError("file-unwritable", `${file} cannot be written: ${messageOf(cause)}`, { cause });
+    throw new CliError("file-unwritable", fileTrouble(file, "written", cause), { cause });
   }
 }
