@@ -3,7 +3,7 @@ import type { Explanation } from "../pki/explain-model.ts";
 import { CliError } from "./errors.ts";
 import { readSmallFile } from "./files.ts";
 import { example, invocationOf } from "./options.ts";
-import { outputColumns, print, printJson } from "./output.ts";
+import { notice, outputColumns, print, printJson } from "./output.ts";
 
 /** `hatchery pki explain FILE...`: what certificates, requests, CRLs, CMS messages and keys say; needs no service. */
 export function addPki(program: Command): void {
@@ -30,9 +30,22 @@ export function addPki(program: Command): void {
       const trust = await trustOf(options);
       const at = options.at ?? Date.now();
       const explained: { readonly file: string; readonly explanation: Explanation }[] = [];
-      for (const file of files) explained.push({ file, explanation: explain(await content(file), { at, trust }) });
+      const unreadable: { readonly file: string; readonly error: CliError }[] = [];
+      for (const file of files)
+        try {
+          explained.push({ file, explanation: explain(await content(file), { at, trust }) });
+        } catch (error) {
+          if (!(error instanceof CliError) || files.length === 1) throw error;
+          unreadable.push({ file, error });
+        }
+      for (const { error } of unreadable) notice(`error: ${error.message}`);
+      if (unreadable.length > 0) process.exitCode = 1;
       if (explained.some(({ explanation }) => hasError(explanation))) process.exitCode = 1;
-      if (json) return printJson(explained.map(({ file, explanation }) => ({ file, ...explanation })));
+      if (json)
+        return printJson([
+          ...unreadable.map(({ file, error: { code, message } }) => ({ file, error: { code, message } })),
+          ...explained.map(({ file, explanation }) => ({ file, ...explanation })),
+        ]);
       const { explanationText } = await import("./explanation.ts");
       print(explained.map((each) => explanationText(each.file, each.explanation, outputColumns(100))).join("\n"));
     });

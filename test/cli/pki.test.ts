@@ -134,10 +134,24 @@ describe("pki explain", { concurrency: 4 }, () => {
     }
   });
 
+  test("fail/one file of two is not there: the other one is explained all the same", async () => {
+    const [good, none] = [await fileOf("good.der", root), join(directory, "none")];
+    const text = await hatchery(["pki", "explain", none, good, ...day]);
+    assert.deepEqual([text.code, text.errors], [1, `error: there is no file ${none}\n`]);
+    assert.match(text.output, /good\.der: /);
+    const { code, output } = await hatchery(["pki", "explain", none, good, "--json", ...day]);
+    assert.equal(code, 1);
+    const [first, second] = JSON.parse(output);
+    assert.deepEqual(first, { file: none, error: { code: "file-unreadable", message: `there is no file ${none}` } });
+    assert.equal(second.file, good);
+  });
+
   test("fail/a file that is not there, or too large", async () => {
     const none = await hatchery(["pki", "explain", join(directory, "none")]);
     assert.equal(none.code, 1);
-    assert.match(none.errors, /^error: .* cannot be read: /);
+    assert.equal(none.errors, `error: there is no file ${join(directory, "none")}\n`);
+    const folder = await hatchery(["pki", "explain", directory]);
+    assert.deepEqual([folder.code, folder.errors], [1, `error: ${directory} is a directory; name a file\n`]);
     const large = await fileOf("large", new Uint8Array(10_000_001));
     const { code, errors } = await hatchery(["pki", "explain", large]);
     assert.equal(code, 1);
