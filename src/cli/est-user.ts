@@ -13,6 +13,7 @@ export function addEstUsers(program: Command): void {
   const users = program
     .command("est")
     .description("settings of the EST server")
+    .addHelpText("after", example("hatchery est user add line-3 --devices 'sensor-*'"))
     .command("user")
     .description("users of EST's HTTP authentication");
 

@@ -3,13 +3,14 @@ import type { Rule } from "./answers.ts";
 import { segment, tenantApi } from "./api.ts";
 import { printable } from "./format.ts";
 import { count, example, type Invocation, invocationOf } from "./options.ts";
-import { print, printJson } from "./output.ts";
+import { notice, print, printJson } from "./output.ts";
 
 /** `hatchery rule add|list|remove`: who is onboarded, who is refused, and who waits for a person. */
 export function addRules(program: Command): void {
   const rule = program
     .command("rule")
-    .description("rules that decide which devices are onboarded; the first that fits decides");
+    .description("rules that decide which devices are onboarded; the first that fits decides")
+    .addHelpText("after", example("hatchery rule add allow --issuer acme", "hatchery rule list"));
 
   rule
     .command("add")
@@ -34,6 +35,8 @@ export function addRules(program: Command): void {
       const invocation = invocationOf(command);
       const match = { credential, issuer, serial, protocol, profile };
       const added = await tenantApi(invocation).post<{ readonly id: string }>("/rules", { verdict, match });
+      if (Object.values(match).every((condition) => condition === undefined))
+        notice("this rule has no condition, so it fits every device");
       if (invocation.json) return printJson(added);
       print(`added rule ${added.id}; see their order with: hatchery rule list`);
     });

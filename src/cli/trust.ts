@@ -9,7 +9,10 @@ import { print, printJson } from "./output.ts";
 
 /** `hatchery trust add|list|remove`: the manufacturers whose certificates prove what a device is. */
 export function addTrust(program: Command): void {
-  const trust = program.command("trust").description("manufacturers' CAs that vouch for their devices");
+  const trust = program
+    .command("trust")
+    .description("manufacturers' CAs that vouch for their devices")
+    .addHelpText("after", example("hatchery trust add acme-root.pem --name acme"));
 
   trust
     .command("add")

@@ -9,7 +9,10 @@ import { environmentKey, passphraseFrom } from "./vault-secrets.ts";
 
 /** `hatchery vault`: the keys that seal what is secret in the store. */
 export function addVault(program: Command): void {
-  const vault = program.command("vault").description("the keys that seal what is secret in the store");
+  const vault = program
+    .command("vault")
+    .description("the keys that seal what is secret in the store")
+    .addHelpText("after", example("hatchery vault status", "hatchery vault rekey"));
 
   vault
     .command("status")

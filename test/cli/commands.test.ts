@@ -206,6 +206,17 @@ describe("the command line", { concurrency: 4 }, () => {
     output: "added rule 1f0a93c2; see their order with: hatchery rule list\n",
   });
 
+  test("ok/rule add without a condition says that it fits every device", async () => {
+    const service = await fakeService({ [`POST ${tenant}/rules`]: { id: "1f0a93c2" } });
+    try {
+      const { code, output, errors } = await service.run(["rule", "add", "wait", "--json"]);
+      assert.deepEqual([code, JSON.parse(output)], [0, { id: "1f0a93c2" }]);
+      assert.equal(errors, "this rule has no condition, so it fits every device\n");
+    } finally {
+      await service.close();
+    }
+  });
+
   command("ok/rule add for a profile", ["rule", "add", "deny", "--credential", "password", "--profile", "gateways"], {
     answers: { [`POST ${tenant}/rules`]: { id: "1f0a93c2" } },
     sent: { verdict: "deny", match: { credential: "password", profile: "gateways" } },
@@ -256,7 +267,7 @@ describe("the command line", { concurrency: 4 }, () => {
 
   command("fail/trust add without the file", ["trust", "add", "/nonexistent/acme.pem"], {
     code: 1,
-    errors: /^error: \/nonexistent\/acme\.pem cannot be read: ENOENT.*\n$/,
+    errors: /^error: there is no file \/nonexistent\/acme\.pem\n$/,
   });
 
   command("ok/ca export prints the root", ["ca", "export"], {
@@ -302,7 +313,7 @@ describe("the command line", { concurrency: 4 }, () => {
   command("fail/ca export to where nothing can be written", ["ca", "export", "--out", "/nonexistent/anchor.pem"], {
     answers: { [`GET ${tenant}/ca`]: { root: certificate, issuing: "another" } },
     code: 1,
-    errors: /^error: \/nonexistent\/anchor\.pem cannot be written: ENOENT.*\n$/,
+    errors: /^error: \/nonexistent\/anchor\.pem cannot be written: there is no directory \/nonexistent\n$/,
   });
 
   test("ok/est user add makes a password and prints it once", async () => {
