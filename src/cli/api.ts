@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { messageOf } from "../core/errors.ts";
+import { codeOf, HatcheryError, messageOf } from "../core/errors.ts";
 import type { Page } from "./answers.ts";
 import { CliError, ServiceRefused } from "./errors.ts";
 import type { Invocation } from "./options.ts";
@@ -52,6 +52,8 @@ function apiBelow(data: string, base: string): Api {
       method,
       path: `${base}${path}`,
       ...(body === undefined ? {} : { body }),
+    }).catch((error: unknown) => {
+      throw withDirectory(error, data);
     });
     if (response.status >= 400) throw refusal(response.status, response.body);
     if (typeof response.body !== "object" || response.body === null) throw unexpected(response.status);
@@ -74,6 +76,15 @@ function apiBelow(data: string, base: string): Api {
     put: (path, body) => call("PUT", path, body),
     remove: (path) => call("DELETE", path),
   };
+}
+
+/** A service that does not run is told with the directory that was looked in, which may be another one than was meant. */
+function withDirectory(error: unknown, data: string): unknown {
+  const another = error instanceof Error && codeOf(error.cause) === "EACCES";
+  if (codeOf(error) !== "service-not-running" || another) return error;
+  const start = data === "./data" ? "hatchery up" : `hatchery up --data ${data}`;
+  const sentence = `no service is running on the data directory ${resolve(data)}; start it with: ${start}`;
+  return new HatcheryError("service-not-running", sentence, { cause: error });
 }
 
 /** `up` writes down where its socket is, because an over-long path moves elsewhere. */

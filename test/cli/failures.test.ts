@@ -14,6 +14,12 @@ describe("exit codes", { concurrency: 4 }, () => {
     ["device", "est", "--help"],
     ["rule", "add", "--help"],
     ["up", "--help"],
+    ["ca", "--help"],
+    ["vault", "--help"],
+    ["trust", "--help"],
+    ["audit", "--help"],
+    ["rule", "--help"],
+    ["est", "--help"],
   ])
     test(`ok/${argv.join(" ")} shows an example`, async () => {
       const { code, output, errors } = await hatchery(argv);
@@ -27,6 +33,7 @@ describe("exit codes", { concurrency: 4 }, () => {
   const wrong: readonly (readonly [argv: readonly string[], errors: RegExp, options?: RunOptions])[] = [
     [[], /^Usage: hatchery/],
     [["rule"], /^Usage: hatchery rule/],
+    [["vault"], /^Usage: hatchery vault/],
     [["device"], /^Usage: hatchery device/],
     [["statsu"], /unknown command 'statsu'\n\(Did you mean status\?\)/],
     [["devices", "--serch", "x"], /unknown option '--serch'/],
@@ -65,8 +72,16 @@ describe("exit codes", { concurrency: 4 }, () => {
       environment: { HATCHERY_DATA: "/nonexistent" },
     });
     assert.equal(code, 2);
-    assert.match(errors, /^error: No service is running here; start it with `hatchery up`\.\n$/);
+    assert.equal(
+      errors,
+      "error: no service is running on the data directory /nonexistent; start it with: hatchery up --data /nonexistent\n",
+    );
     assert.equal(JSON.parse(output).error.code, "service-not-running");
+  });
+
+  test("fail/1 for a trust anchor that is not there", async () => {
+    const { code, errors } = await hatchery(est(["--name", "x"]));
+    assert.deepEqual([code, errors], [1, "error: there is no file /nonexistent/ca.pem\n"]);
   });
 
   test("fail/1 for a renewal of nothing", async () => {

@@ -71,7 +71,10 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
   test("fail/a command before the first start says how to start", async () => {
     const { code, stdout, stderr } = await hatchery(["devices", "--data", data]);
     assert.deepEqual([code, stdout], [2, ""]);
-    assert.match(stderr, /^error: No service is running here; start it with `hatchery up`\.\n$/);
+    assert.match(
+      stderr,
+      /^error: no service is running on the data directory \S+; start it with: hatchery up --data \S+\n$/,
+    );
   });
 
   test("fail/a first start that finds its port taken loses neither the data directory nor the demo", async () => {
