@@ -28,6 +28,7 @@ export function addCaUpstream(ca: Command): void {
     .option("--cert <file>", "certificate of a registration authority there, and its issuers, in PEM")
     .option("--key <file>", "its private key in PEM, perhaps encrypted")
     .option("--passphrase-file <file>", "read the key's passphrase from the first line of a file")
+    .option("--force", "also when the tenant's root cannot certify the upstream's: devices need both roots by then")
     .addHelpText(
       "after",
       example(
@@ -37,8 +38,9 @@ export function addCaUpstream(ca: Command): void {
     )
     .action(async (options: SetOptions, command: Command) => {
       const invocation = invocationOf(command);
-      const { url } = options;
-      const body = { url, anchor: await certificatesFrom(options.anchor), credential: await credential(options) };
+      const { url, force = false } = options;
+      const anchor = await certificatesFrom(options.anchor);
+      const body = { url, anchor, credential: await credential(options), force };
       show(await tenantApi(invocation).put<UpstreamStatus>("/ca/upstream", body), invocation);
     });
 
@@ -80,6 +82,7 @@ interface SetOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly passphraseFile?: string;
+  readonly force?: boolean;
 }
 
 async function credential({ user, passwordFile, cert, key, passphraseFile }: SetOptions) {

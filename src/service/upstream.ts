@@ -29,8 +29,11 @@ export interface Upstream {
   status(): Promise<UpstreamStatus | undefined>;
   /** Asks the server for its CA and holds it against the anchors; throws `invalid`, `not-found` or `overloaded`. */
   test(): Promise<UpstreamStatus>;
-  /** Takes an upstream into use once it has answered; throws `invalid` or `overloaded`, and then nothing has changed. */
-  set(request: UpstreamRequest, actor: string): Promise<UpstreamStatus>;
+  /**
+   * Takes an upstream into use once it has answered; throws `invalid` or `overloaded`, and without `force` `conflict` when devices
+   * that trust the tenant's root alone are not led to the upstream's. Then nothing has changed.
+   */
+  set(request: UpstreamRequest, actor: string, force: boolean): Promise<UpstreamStatus>;
   /** Lets the own CA issue again; what the upstream issued stays good. Answers its URL; throws `not-found`. */
   remove(actor: string): Promise<string>;
   close(): Promise<void>;
@@ -192,13 +195,17 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
       await refreshed();
       return upstreamStatus(requireInUse().settings, state, undefined);
     },
-    async set(request, actor) {
+    async set(request, actor, force) {
       const settings = upstreamSettings(request);
       requireCurrent(settings, clock.now());
       const candidate = connected(settings, [], clock);
       const authorities = await publishedBy(candidate, clock).finally(() => candidate.client.close());
       await requireNoManufacturer(store, tenant, casOf({ settings: request, authorities }));
       const cross = await crossCertify(own, anchorsAmong(authorities), parts);
+      const { root } = await own.hierarchy();
+      const isLedTo =
+        cross.length > 0 || anchorsAmong(authorities).every(({ raw }) => equal(raw, root.certificate.raw));
+      if (!isLedTo && !force) throw new ServiceError("conflict", notLedTo);
       const { url, credential } = upstreamStatus(settings, { authorities, cross }, undefined);
       await change(
         (before) => ({ settings: request, authorities, cross, former: formerOf(before) }),
@@ -287,4 +294,7 @@ const lookInterval = 3_600_000;
 /** What is published here, own CA and cross certificates included, has to stay within what devices take. */
 const mostAuthorities = 10;
 const mostFormer = 32;
+/** What an import leaves behind: the own root's key is elsewhere. */
+const notLedTo =
+  "the key of this tenant's root is not here, so that it cannot certify the upstream's root: every device that trusts the one alone would be refused what the upstream issues; give devices both roots in one file first (cat own.pem upstream.pem), then add --force";
 const noBytes = new Uint8Array(0);

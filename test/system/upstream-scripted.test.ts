@@ -328,7 +328,7 @@ test("ok/two services on one database: what one sets or removes, the other knows
     return [before?.url, (await other.status())?.url, (await other.issuer.issuers()).length];
   };
   assert.equal(await other.status(), undefined);
-  await one.set(settings, "ada");
+  await one.set(settings, "ada", false);
   assert.deepEqual(await seen(), [undefined, upstream.url, 2]);
   const published = await Promise.all([one, other].map(({ issuer }) => issuer.authorities()));
   const [byOne, byOther] = published.map((authorities) => authorities.map(({ raw }) => hex(raw)));

@@ -11,6 +11,7 @@ import { commonName, craftedRequest, newSigner } from "../est/crafted.ts";
 import { ask, basic, certificateIn, enrolment, type RawAnswer } from "../est/raw-client.ts";
 import { enrolDevice, startService, type TestService } from "../est/service.ts";
 import { type Ended, hatchery } from "./hatchery.ts";
+import { opensslCa } from "./openssl-ca.ts";
 import { type Relay, startRelay } from "./relay.ts";
 
 // A service whose CA is another service: both run, and speak EST over real sockets.
@@ -281,4 +282,28 @@ test("ok/the own root rolls over beside the upstream, and its successor leads to
   const device = await enrolDevice(lower, "simpleenroll", "rolled-1", { server, credentials: line, binding: "never" });
   const { issuing } = await upper.call<{ readonly issuing: string }>("GET", "/ca");
   assert.equal(encodePem("CERTIFICATE", device.chain[0]?.raw ?? lower.root), issuing);
+});
+
+test("fail/an own root without its key leads no device to the upstream, ok/when devices were given both roots", async () => {
+  const own = opensslCa(lower.data, "Own");
+  await lower.call("DELETE", "/ca/upstream");
+  const issuing = opensslCa(lower.data, "Own issuing", { issuer: own });
+  const { certificate, key } = issuing;
+  await lower.call("POST", "/ca/import", { certificate, chain: own.certificate, key: { pem: key } });
+  await assert.rejects(
+    lower.call("PUT", "/ca/upstream", settings()),
+    /409 .*"conflict".*both roots in one file first .*--force/,
+  );
+  await assert.rejects(lower.call("GET", "/ca/upstream"), /404/);
+  const status = await lower.call<UpstreamStatus>("PUT", "/ca/upstream", { ...settings(), force: true });
+  assert.equal(status.crossCertified, false);
+  const ownRoot = decodePem(own.certificate)[0]?.bytes ?? lower.root;
+  const enrols = (name: string, anchors: readonly Uint8Array[]) => {
+    const server = { host: "127.0.0.1", port: lower.port, anchors };
+    return enrolDevice(lower, "simpleenroll", name, { server, credentials: line, binding: "never" });
+  };
+  await assert.rejects(enrols("one-root", [ownRoot]), { code: "anchors-not-confirmed" });
+  const device = await enrols("two-roots", [ownRoot, upper.root]);
+  const { issuing: above } = await upper.call<{ readonly issuing: string }>("GET", "/ca");
+  assert.equal(encodePem("CERTIFICATE", device.chain[0]?.raw ?? lower.root), above);
 });

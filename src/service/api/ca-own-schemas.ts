@@ -21,6 +21,7 @@ export const upstreamRequest = z.strictObject({
       key: pem.describe("its private key in PEM, not encrypted"),
     }),
   ]),
+  force: z.boolean().default(false).describe("also when the tenant's root cannot lead devices to the upstream's CA"),
 });
 
 export const upstreamStatus = z.object({

@@ -42,7 +42,8 @@ export function ownCaRoutes(app: ApiApp, context: ApiContext): void {
         response: { 200: upstreamStatus },
       },
     },
-    async ({ params: { tenant }, body }) => shown(await upstream(tenant).set(body, localActor)),
+    async ({ params: { tenant }, body: { force, ...request } }) =>
+      shown(await upstream(tenant).set(request, localActor, force)),
   );
 
   app.post(
