@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import { codeOf, HatcheryError } from "../core/errors.ts";
 import type { Run } from "../knowledge/run.ts";
 import type { EnrolledCredential, EstDeviceEnv, EstDeviceSettings } from "../protocols/est/index.ts";
 import type { KeyKind } from "../protocols/ports.ts";
 import { CliError } from "./errors.ts";
 import { parseEstUrl } from "./est-url.ts";
-import { writeText } from "./files.ts";
+import { fileTrouble, writeText } from "./files.ts";
 import { brief, duration, shortTime } from "./format.ts";
 import { example, invocationOf, seconds } from "./options.ts";
 import { notice, print, printJson } from "./output.ts";
@@ -69,7 +70,9 @@ interface EstOptions {
 }
 
 async function enrolled(options: EstOptions): Promise<EnrolledCredential> {
-  const settings = await settingsOf(options);
+  const settings = await settingsOf(options).catch((error: unknown) => {
+    throw fileInWords(error);
+  });
   const [{ enroll }, { nodeEstEnv }] = await Promise.all([
     import("../protocols/est/index.ts"),
     import("../device/index.ts"),
@@ -91,13 +94,27 @@ async function enrolled(options: EstOptions): Promise<EnrolledCredential> {
     return await enroll(options.renew === true ? "simplereenroll" : "simpleenroll", settings, env);
   } catch (error) {
     interruption.signal.throwIfAborted();
-    throw error;
+    throw options.renew === true ? withNextStep(error) : error;
   } finally {
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
     // A run that failed is the one whose ledger is looked at.
     if (options.ledger !== undefined && ledger !== undefined)
       await writeText(options.ledger, `${JSON.stringify(ledger)}\n`);
   }
+}
+
+/** A file that is not there is told as every other command tells it. */
+function fileInWords(error: unknown): unknown {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (!(cause instanceof Error && "path" in cause && typeof cause.path === "string")) return error;
+  return new HatcheryError(codeOf(error), fileTrouble(cause.path, "read", cause), { cause: error });
+}
+
+/** A certificate that does not authenticate any more never will; what a device was admitted by at first may. */
+function withNextStep(error: unknown): unknown {
+  if (!(error instanceof HatcheryError) || error.details["status"] !== 401) return error;
+  const sentence = `${error.message}; a certificate that is refused is not renewed: enrol anew without --renew, with --cert and --key or with --user`;
+  return new HatcheryError(error.code, sentence, { cause: error, details: error.details });
 }
 
 async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {

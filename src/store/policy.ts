@@ -85,7 +85,12 @@ export function policyIn(engine: Engine): Policy {
 
   return {
     addAnchor: (anchor) =>
-      write(guarded(insertAnchor(anchor), `A trust anchor named ${anchor.name}, or with its id, exists already.`)),
+      write(
+        guarded(
+          insertAnchor(anchor),
+          `A trust anchor named ${anchor.name}, or with its id, exists already: choose another name, or remove that one first.`,
+        ),
+      ),
 
     async anchor(tenant, id) {
       const [row] = await engine.read(findAnchor({ tenant, id }));

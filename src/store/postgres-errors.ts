@@ -52,6 +52,8 @@ function refusalOf(cause: unknown, { shown, user, database, password }: Postgres
     case invalidCatalogName:
       return `there is no database ${database} on the server of ${shown}: make it with createdb`;
     case undefined:
+      if (/does not support SSL/.test(messageOf(cause)))
+        return `the database server of ${shown} does not offer TLS: turn it on there, or say sslmode=disable if nobody can listen in between`;
       return password === undefined && /client password must be/.test(messageOf(cause))
         ? `the database server of ${shown} wants a password: set PGPASSWORD, or add a line to the passfile`
         : `the database server of ${shown} cannot be reached (${reasonOf(cause)}): start it, or correct --database`;

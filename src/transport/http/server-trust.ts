@@ -86,7 +86,10 @@ export function handshakeError(cause: unknown, host: string): TransportError {
       `The server's certificate is not acceptable: ${reasonOf(cause)}; give the server another one.`,
       { cause, details: { host } },
     );
-  return new TransportError("handshake-failed", `The TLS handshake with ${host} failed: ${reasonOf(cause)}.`, {
+  // What OpenSSL says of an answer that is no TLS record.
+  const plain = code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG";
+  const why = plain ? "this port does not speak TLS; name another one" : reasonOf(cause);
+  return new TransportError("handshake-failed", `The TLS handshake with ${host} failed: ${why}.`, {
     cause,
   });
 }
