@@ -5,7 +5,7 @@ import { certificatesFrom, privateKeyFrom } from "./ca-files.ts";
 import { CliError } from "./errors.ts";
 import { printable, shortTime } from "./format.ts";
 import { example, type Invocation, invocationOf } from "./options.ts";
-import { print, printJson } from "./output.ts";
+import { notice, print, printJson } from "./output.ts";
 import { secretFrom } from "./secret.ts";
 
 /** `hatchery ca upstream set|show|test|remove`: another CA, reached by EST, that certifies what is admitted here. */
@@ -42,6 +42,7 @@ export function addCaUpstream(ca: Command): void {
       const anchor = await certificatesFrom(options.anchor);
       const body = { url, anchor, credential: await credential(options), force };
       show(await tenantApi(invocation).put<UpstreamStatus>("/ca/upstream", body), invocation);
+      notice(loginUntested);
     });
 
   upstream
@@ -60,6 +61,7 @@ export function addCaUpstream(ca: Command): void {
     .action(async (_: unknown, command: Command) => {
       const invocation = invocationOf(command);
       show(await tenantApi(invocation).post<UpstreamStatus>("/ca/upstream/test", {}), invocation);
+      notice(loginUntested);
     });
 
   upstream
@@ -103,6 +105,9 @@ async function credential({ user, passwordFile, cert, key, passphraseFile }: Set
     };
   throw new CliError("usage", "say who this service is at the upstream: give either --user, or --cert and --key");
 }
+
+/** An upstream is asked for its CA without a login (RFC 7030 4.1), and nothing is enrolled for trial. */
+const loginUntested = "the login was not tested: it is used with the first device";
 
 function show(status: UpstreamStatus, invocation: Invocation): void {
   if (invocation.json) {

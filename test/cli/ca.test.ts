@@ -43,6 +43,13 @@ const authority = {
   notAfter: moment,
   pem,
 };
+const upstream = {
+  url: "https://est.example/.well-known/est",
+  credential: { kind: "password", user: "hatchery" },
+  anchors: [],
+  authorities: [],
+  crossCertified: true,
+};
 const allPurposes = "clientAuth,serverAuth,codeSigning,emailProtection,timeStamping,OCSPSigning";
 const rollover = { phase: "begun", authorities: [authority], leaving: ["root-1"], current: 1, devices: 3 };
 
@@ -162,6 +169,12 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
   command("ok/unrevoke", ["unrevoke", serial], {
     answers: { [`DELETE ${tenant}/ca/revocations/${serial}`]: certificate },
     output: /^the certificate 5d1c20ab77e0f4935d1c20ab77e0f493 of CN=sensor-7 is good again\n$/,
+  });
+
+  command("ok/upstream test says that the login was not tested", ["upstream", "test"], {
+    answers: { [`POST ${tenant}/ca/upstream/test`]: upstream },
+    output: /^upstream https:\/\/est\.example\/\.well-known\/est\nas user hatchery\n/,
+    errors: /^the login was not tested: it is used with the first device\n$/,
   });
 
   command("ok/profile list", ["profile", "list"], {

@@ -316,6 +316,30 @@ describe("the command line", { concurrency: 4 }, () => {
     errors: /^error: \/nonexistent\/anchor\.pem cannot be written: there is no directory \/nonexistent\n$/,
   });
 
+  test("ok/audit export to a file says in JSON how far it goes", async () => {
+    const hash = "ab".repeat(32);
+    const line = {
+      tenant: "default",
+      sequence: 1,
+      at: moment,
+      actor: "a",
+      action: "b",
+      subject: "c",
+      detail: {},
+      hash,
+    };
+    const service = await fakeService({ [`GET ${tenant}/audit?order=oldest-first&limit=500`]: { items: [line] } });
+    try {
+      const out = join(service.data, "audit.jsonl");
+      const { code, output, errors } = await service.run(["audit", "export", "--json", "--out", out]);
+      assert.deepEqual([code, errors], [0, ""]);
+      assert.deepEqual(JSON.parse(output), { lines: 1, head: { sequence: 1, hash } });
+      assert.equal(await readFile(out, "utf8"), `${JSON.stringify(line)}\n`);
+    } finally {
+      await service.close();
+    }
+  });
+
   test("ok/est user add makes a password and prints it once", async () => {
     await withService({ [`PUT ${tenant}/est-users/line-3`]: { name: "line-3" } }, async (service) => {
       const { code, output } = await service.run(["est", "user", "add", "line-3", "--devices", "sensor-*"]);
