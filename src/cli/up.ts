@@ -168,8 +168,7 @@ function announce(system: System, shown: DemoShown | undefined, invocation: Invo
   }
   if (shown !== undefined) print(`${shown.chart}\n`);
   // npm sets the variable for `npm start` and `npx`: then there is a clone, and no hatchery on the path.
-  const command = process.env["npm_lifecycle_event"] === undefined ? "hatchery" : "npx --no hatchery";
-  // Options stand behind: npx takes those before a command for itself.
+  const command = process.env["npm_lifecycle_event"] === undefined ? "hatchery" : "npx --no -- hatchery";
   const where = invocation.data === "./data" ? "" : ` --data ${invocation.data}`;
   print(
     [

@@ -90,7 +90,7 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
   test("ok/the first start says where it is and shows the demo's run", async () => {
     service = startHatchery(["up", "--demo", ...anyPorts, "--data", data]);
     const said =
-      (await service.said(/^try in another terminal:(\n {2}(?:npx --no )?hatchery .+)+\n$/m)) ??
+      (await service.said(/^try in another terminal:(\n {2}(?:npx --no -- )?hatchery .+)+\n$/m)) ??
       (await service.ended).stderr;
     assert.match(said, /^Run [0-9a-f]{16}: granted\n +device +DEMO-[0-9A-F]{8}\n +variant +est\/idevid$/m);
     assert.match(said, /recorded +by device and coordinator/);
@@ -102,7 +102,7 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
 
     // What it tells to try works as it is printed, and shows the same.
     const [, advice = ""] = said.split("try in another terminal:");
-    const lines = [...advice.matchAll(/^ {2}(?:npx --no )?hatchery (.+)$/gm)].map(([, line = ""]) => line);
+    const lines = [...advice.matchAll(/^ {2}(?:npx --no -- )?hatchery (.+)$/gm)].map(([, line = ""]) => line);
     assert.equal(lines.length, 4, advice);
     for (const line of lines.filter((each) => !each.startsWith("demo remove"))) {
       assert.doesNotMatch(line, /^-/, "npx would take the option for itself");
