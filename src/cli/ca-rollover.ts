@@ -50,14 +50,18 @@ async function show(rollover: Rollover, invocation: Invocation): Promise<void> {
   if (invocation.json) return printJson(rollover);
   const { table } = await import("./table.ts");
   const { phase, authorities, left } = rollover;
-  const rows = authorities.map(({ name, role, state, notAfter, subject }) => [
+  const rows = authorities.map(({ name, role, state, notAfter, keyIdentifier, subject }) => [
     name,
     role,
     state,
     shortTime(notAfter),
+    // The generations of a root have one name, and so have the cross certificates.
+    keyIdentifier.slice(0, 8),
     subject,
   ]);
-  print(`${table(["certificate", "role", "state", "until", "subject"], rows, { wraps: ["until", "subject"] })}\n`);
+  print(
+    `${table(["certificate", "role", "state", "until", "key", "subject"], rows, { wraps: ["until", "subject"] })}\n`,
+  );
   if (left !== undefined && left > 0)
     print(`${left === 1 ? "1 device is" : `${left} devices are`} left behind with certificates of the former CA`);
   print(sentences[phase](rollover));

@@ -40,6 +40,7 @@ const authority = {
   state: "next",
   origin: "own",
   subject: "CN=root",
+  keyIdentifier: "a7f3902bc4d15e66",
   notAfter: moment,
   pem,
 };
@@ -227,7 +228,12 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
   });
 
   for (const [step, sent, answer, output] of [
-    ["begin", { step: "begin" }, rollover, /root-2 +root +next [\s\S]*begun: [\s\S]*hatchery ca rollover switch\n$/],
+    [
+      "begin",
+      { step: "begin" },
+      rollover,
+      /root-2 +root +next .* a7f3902b +CN=root\n[\s\S]*begun: [\s\S]*hatchery ca rollover switch\n$/,
+    ],
     [
       "switch",
       { step: "switch" },

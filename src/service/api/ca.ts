@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { hex } from "../../core/bytes.ts";
 import { encodePem } from "../../encoding/pem.ts";
 import { formatName } from "../../pki/name.ts";
+import { subjectKeyIdentifierOf } from "../../pki/standard-extensions.ts";
 import type { ApiApp } from "../../transport/http/api-app.ts";
 import type { CaCertificate } from "../authority-hierarchy.ts";
 import { operatorReasons } from "../ca-reasons.ts";
@@ -21,6 +23,7 @@ export const caCertificate = z.object({
   state: z.enum(["next", "active", "retired", "ended"]),
   origin: z.enum(["own", "imported"]),
   subject: z.string(),
+  keyIdentifier: z.string().describe("subjectKeyIdentifier in hexadecimal; empty when the certificate has none"),
   notAfter: z.number().int(),
   pem: z.string(),
 });
@@ -189,8 +192,9 @@ async function shownRollover(parts: Parameters<typeof rolloverStatus>[0]) {
 
 function shownCa(ca: CaCertificate) {
   const { name, role, state, origin } = ca.record;
-  const { subject, notAfter } = ca.certificate;
-  return { name, role, state, origin, subject: formatName(subject), notAfter, pem: pemOf(ca) };
+  const { subject, notAfter, extensions } = ca.certificate;
+  const keyIdentifier = hex(subjectKeyIdentifierOf(extensions) ?? new Uint8Array());
+  return { name, role, state, origin, subject: formatName(subject), keyIdentifier, notAfter, pem: pemOf(ca) };
 }
 
 function pemOf({ record }: CaCertificate): string {
