@@ -2,6 +2,7 @@ import { HatcheryError } from "../core/errors.ts";
 
 export type ServiceErrorCode =
   | "overloaded"
+  | "upstream-unusable"
   | "contended"
   | "not-found"
   | "exists"

@@ -86,7 +86,10 @@ test("fail/after a failure nothing is sent for a second, then it is tried again"
     return response;
   });
   const kept = associations(dial, clock);
-  const failed = { code: "overloaded", message: "the upstream EST server cannot be reached: The server closed it." };
+  const failed = {
+    code: "upstream-unusable",
+    message: "the upstream EST server cannot be reached: The server closed it.",
+  };
   await assert.rejects(kept.request(request), failed);
   down = false;
   await assert.rejects(kept.request(request), failed);

@@ -9,7 +9,7 @@ type Association = Connection<HttpRequest, HttpResponse>;
 
 /** Requests over a few TLS associations that are kept open. */
 export interface Associations {
-  /** Throws `overloaded`: the server is down, or too many requests wait. The transport's error is its cause. */
+  /** Throws `upstream-unusable`: the server is down, or `overloaded`: too many requests wait. The transport's error is its cause. */
   request(request: HttpRequest): Promise<HttpResponse>;
   /** Ends the kept associations; requests under way end by themselves. */
   close(): Promise<void>;
@@ -76,7 +76,7 @@ export function associations(
       } catch (cause) {
         if (codeOf(cause) === "overloaded")
           throw new ServiceError("overloaded", "too many requests wait for the upstream EST server", { cause });
-        throw new ServiceError("overloaded", `the upstream EST server cannot be reached: ${messageOf(cause)}`, {
+        throw new ServiceError("upstream-unusable", `the upstream EST server cannot be reached: ${messageOf(cause)}`, {
           cause,
         });
       }

@@ -21,7 +21,7 @@ export interface UpstreamCertificates {
   readonly certificates: readonly Certificate[];
 }
 
-/** The RA's end of RFC 7030 towards one upstream server. Each call throws `overloaded` for whatever may pass. */
+/** The RA's end of RFC 7030 towards one upstream server. Each call throws `upstream-unusable` or `overloaded` for whatever may pass. */
 export interface UpstreamClient {
   /** As published; nothing has been verified. */
   cacerts(): Promise<readonly Certificate[]>;
@@ -109,7 +109,7 @@ function judgesTheRequest({ code, details }: EstFailed): boolean {
 }
 
 function notAnswered(reason: string, cause?: unknown): ServiceError {
-  return new ServiceError("overloaded", `the upstream EST server gave no usable answer: ${reason}`, { cause });
+  return new ServiceError("upstream-unusable", `the upstream EST server gave no usable answer: ${reason}`, { cause });
 }
 
 const notTheRequest: ReadonlySet<number> = new Set([401, 404, 405, 407, 408, 425, 429]);

@@ -28,7 +28,7 @@ export interface UpstreamIssueParts {
 
 /**
  * Has a request certified by the upstream, as the device wrote it, and holds the certificate against what was admitted
- * before it is passed on and recorded. Throws `overloaded` when the upstream cannot be asked now: then nothing has changed
+ * before it is passed on and recorded. Throws `upstream-unusable` or `overloaded` when the upstream cannot be asked now: then nothing has changed
  * here, while a certificate that never arrived may exist there.
  */
 export async function issueByUpstream(

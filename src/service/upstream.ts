@@ -27,10 +27,10 @@ export interface Upstream {
   cas(): Promise<readonly Certificate[]>;
   /** Undefined while there is none. */
   status(): Promise<UpstreamStatus | undefined>;
-  /** Asks the server for its CA and holds it against the anchors; throws `invalid`, `not-found` or `overloaded`. */
+  /** Asks the server for its CA and holds it against the anchors; throws `invalid`, `not-found`, `upstream-unusable` or `overloaded`. */
   test(): Promise<UpstreamStatus>;
   /**
-   * Takes an upstream into use once it has answered; throws `invalid` or `overloaded`, and without `force` `conflict` when devices
+   * Takes an upstream into use once it has answered; throws `invalid`, `upstream-unusable` or `overloaded`, and without `force` `conflict` when devices
    * that trust the tenant's root alone are not led to the upstream's. Then nothing has changed.
    */
   set(request: UpstreamRequest, actor: string, force: boolean): Promise<UpstreamStatus>;
@@ -115,7 +115,7 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
     try {
       return await refreshed();
     } catch (error) {
-      if (codeOf(error) === "overloaded") throw error;
+      if (codeOf(error) === "overloaded" || codeOf(error) === "upstream-unusable") throw error;
       return state.authorities;
     }
   }
@@ -246,7 +246,7 @@ function connected(settings: UpstreamSettings, authorities: readonly Certificate
   return { settings, client: upstreamClient(trusting, clock), authorities };
 }
 
-/** What the upstream publishes, if all of it leads to what is trusted; throws `invalid` and `overloaded`. */
+/** What the upstream publishes, if all of it leads to what is trusted; throws `invalid`, `upstream-unusable` and `overloaded`. */
 async function publishedBy(
   { settings, client, authorities: known }: InUse,
   clock: Clock,

@@ -216,7 +216,7 @@ for (const [title, [answer, sentence]] of Object.entries(failures))
     upstream.answer = answer;
     const request = await requestOf("late-1");
     const later = await ask(service, request);
-    assert.deepEqual([later.status, later.field("hatchery-error")], [503, "overloaded"]);
+    assert.deepEqual([later.status, later.field("hatchery-error")], [503, "upstream-unusable"]);
     assert.match(later.field("retry-after") ?? "", /^[1-9]\d*$/);
     const { failure } = await service.call<UpstreamStatus>("GET", "/ca/upstream");
     assert.match(failure?.reason ?? "", sentence);

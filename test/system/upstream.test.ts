@@ -169,7 +169,7 @@ test("fail/the upstream is away: devices come again, and an approval is not used
   relay.target = undefined;
   relay.cut();
   const answer = await ask(lower, request);
-  assert.deepEqual([answer.status, answer.field("hatchery-error")], [503, "overloaded"]);
+  assert.deepEqual([answer.status, answer.field("hatchery-error")], [503, "upstream-unusable"]);
   assert.match(answer.field("retry-after") ?? "", /^[1-9]\d*$/);
   const { failure } = await lower.call<UpstreamStatus>("GET", "/ca/upstream");
   assert.match(failure?.reason ?? "", /^the upstream EST server cannot be reached: /);
@@ -211,7 +211,7 @@ test("fail/an upstream that does not answer, or is another than the anchor says,
     [{ url: "http://127.0.0.1/.well-known/est" }, /https only/],
     [{ url: `https://127.0.0.1:${relay.port}/est` }, /its path is not/],
     [{ url: `https://user:word@127.0.0.1:${relay.port}/.well-known/est` }, /do not belong into it/],
-    [{ url: "https://127.0.0.1:1/.well-known/est" }, /overloaded.*cannot be reached/],
+    [{ url: "https://127.0.0.1:1/.well-known/est" }, /upstream-unusable.*cannot be reached/],
     [{ anchor: encodePem("CERTIFICATE", lower.root) }, /cannot be reached/],
     [{ anchor: "nothing" }, /holds no certificate in PEM/],
   ] as const)

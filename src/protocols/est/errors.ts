@@ -33,6 +33,7 @@ export type EstRefusal =
   | "waiting-under-another-name"
   | "not-allowed"
   | "ca-refused"
+  | "upstream-unusable"
   | "overloaded";
 
 export interface RefusalRow {
@@ -51,6 +52,11 @@ const unauthorized: RefusalRow = {
   endsSession: false,
 };
 const forbidden = (text: string): RefusalRow => ({ status: 403, text, endsSession: true });
+const later: RefusalRow = {
+  status: 503,
+  text: "The server cannot take this request now; try again later.",
+  endsSession: false,
+};
 const malformed = (text: string): RefusalRow => ({ status: 400, text, endsSession: false });
 
 export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
@@ -104,7 +110,9 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "name-missing": malformed("The request names no device: put the device's name into the common name of its subject."),
   "not-allowed": forbidden("This device may not be enrolled here."),
   "ca-refused": forbidden("The certificate authority has refused this request."),
-  overloaded: { status: 503, text: "The server cannot take this request now; try again later.", endsSession: false },
+  // The peer need not know which of the two it is.
+  "upstream-unusable": later,
+  overloaded: later,
 };
 
 /** A request that the server refuses; `code` says why, the table above says what the peer gets. */

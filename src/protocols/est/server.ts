@@ -144,9 +144,10 @@ async function enroll(
       ? waiting(decision, label, request, peer, ports)
       : await certified(session, decision, label, request, profile, names, peer, ports);
   } catch (error) {
-    if (codeOf(error) === "overloaded")
+    const code = codeOf(error);
+    if (code === "overloaded" || code === "upstream-unusable")
       return refused(
-        new EstRefused("overloaded", messageOf(error), { cause: error }),
+        new EstRefused(code, messageOf(error), { cause: error }),
         { label, known },
         request.kind,
         peer,

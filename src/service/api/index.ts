@@ -132,6 +132,7 @@ const statuses: { readonly [code: string]: number } & Readonly<Record<StoreError
   "vault-key-malformed": 400,
   contended: 503,
   overloaded: 503,
+  "upstream-unusable": 503,
   "store-failed": 503,
   "store-unreachable": 503,
   "store-unsuitable": 503,
