@@ -7,13 +7,13 @@ import { decodingCms } from "./cms-errors.ts";
 import { keyAgreementOf, keyTransportSchemeOf, keyWrapLengthOf } from "./cms-key-encryption.ts";
 import type { RecipientInfo } from "./cms-recipient-info.ts";
 import { type ExplainedField, type Explanation, error, type Finding, field, warning } from "./explain-model.ts";
-import { type Shape, tolerated } from "./explain-shape.ts";
+import { contentInfoShape, tolerated } from "./explain-shape.ts";
 import { identifierText } from "./explain-signed-data.ts";
 import { contentTypeText, counted } from "./explain-words.ts";
 
 /** EnvelopedData or AuthEnvelopedData in words: for whom it is encrypted, and how. Of what is in it nothing can be told. */
 export function explainEnvelopedData(bytes: Uint8Array): Explanation {
-  const { value: data, findings } = tolerated(bytes, contentInfoShape, (message) => parseEnvelopedData(message));
+  const { value: data, findings } = tolerated(bytes, contentInfo, (message) => parseEnvelopedData(message));
   if (data === undefined) {
     const summary = "This looks like an encrypted CMS message, and cannot be read as one.";
     return { kind: "enveloped-data", summary, fields: [], findings, children: [] };
@@ -108,29 +108,12 @@ function unauthenticated({ kind }: EnvelopedData): readonly Finding[] {
 }
 
 /** RFC 5652 3 and 6.1, RFC 5083 2.1. */
-const contentInfoShape: Shape = {
-  name: "a CMS message",
-  tags: [tags.sequence],
-  content: [
-    { name: "contentType", tags: [tags.objectIdentifier] },
-    {
-      name: "content",
-      tags: [contextConstructed(0)],
-      content: [
-        {
-          name: "EnvelopedData",
-          tags: [tags.sequence],
-          content: [
-            { name: "version", tags: [tags.integer] },
-            { name: "originatorInfo", tags: [contextConstructed(0)], optional: true },
-            { name: "recipientInfos", tags: [tags.set] },
-            { name: "encryptedContentInfo", tags: [tags.sequence] },
-            { name: "attributes", tags: [contextConstructed(1)], optional: true },
-            { name: "mac", tags: [tags.octetString], optional: true },
-            { name: "unauthAttrs", tags: [contextConstructed(2)], optional: true },
-          ],
-        },
-      ],
-    },
-  ],
-};
+const contentInfo = contentInfoShape("EnvelopedData", [
+  { name: "version", tags: [tags.integer] },
+  { name: "originatorInfo", tags: [contextConstructed(0)], optional: true },
+  { name: "recipientInfos", tags: [tags.set] },
+  { name: "encryptedContentInfo", tags: [tags.sequence] },
+  { name: "attributes", tags: [contextConstructed(1)], optional: true },
+  { name: "mac", tags: [tags.octetString], optional: true },
+  { name: "unauthAttrs", tags: [contextConstructed(2)], optional: true },
+]);

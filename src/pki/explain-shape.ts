@@ -1,6 +1,6 @@
 import { HatcheryError } from "../core/errors.ts";
 import { derOfBer } from "../encoding/ber.ts";
-import { tags } from "../encoding/tags.ts";
+import { contextConstructed, tags } from "../encoding/tags.ts";
 import { derFaults, type Element, elementAt, elementsBetween } from "./explain-faults.ts";
 import { error, type Finding } from "./explain-model.ts";
 
@@ -12,6 +12,19 @@ export interface Shape {
   readonly optional?: true;
   /** What stands in it; left out when anything may. */
   readonly content?: readonly Shape[];
+}
+
+/** A ContentInfo (RFC 5652 3) that holds a SEQUENCE of this name. */
+export function contentInfoShape(name: string, content: readonly Shape[]): Shape {
+  const inner = { name, tags: [tags.sequence], content };
+  return {
+    name: "a CMS message",
+    tags: [tags.sequence],
+    content: [
+      { name: "contentType", tags: [tags.objectIdentifier] },
+      { name: "content", tags: [contextConstructed(0)], content: [inner] },
+    ],
+  };
 }
 
 export interface Tolerated<T> {

@@ -12,7 +12,7 @@ import type { CertificateList } from "./crl.ts";
 import { explainCertificate } from "./explain-certificate.ts";
 import { explainList } from "./explain-list.ts";
 import { type ExplainedField, type Explanation, error, type Finding, field, warning } from "./explain-model.ts";
-import { type Shape, tolerated } from "./explain-shape.ts";
+import { contentInfoShape, tolerated } from "./explain-shape.ts";
 import { contentTypeText, counted, dateText, nameText } from "./explain-words.ts";
 import { cmsAttributes } from "./oids.ts";
 
@@ -28,7 +28,7 @@ export interface Explained {
  * message carries. Without signers it is a certs-only message. The certificates and CRLs in it are its children.
  */
 export function explainSignedData(bytes: Uint8Array, at: number): Explained {
-  const { value: signedData, findings } = tolerated(bytes, contentInfoShape, (message) => parseSignedData(message));
+  const { value: signedData, findings } = tolerated(bytes, contentInfo, (message) => parseSignedData(message));
   if (signedData === undefined) {
     const summary = "This looks like CMS SignedData, and cannot be read as such.";
     const explanation: Explanation = { kind: "signed-data", summary, fields: [], findings, children: [] };
@@ -160,28 +160,11 @@ const attributeNames: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** RFC 5652 3 and 5.1. */
-const contentInfoShape: Shape = {
-  name: "a CMS message",
-  tags: [tags.sequence],
-  content: [
-    { name: "contentType", tags: [tags.objectIdentifier] },
-    {
-      name: "content",
-      tags: [contextConstructed(0)],
-      content: [
-        {
-          name: "SignedData",
-          tags: [tags.sequence],
-          content: [
-            { name: "version", tags: [tags.integer] },
-            { name: "digestAlgorithms", tags: [tags.set] },
-            { name: "encapContentInfo", tags: [tags.sequence] },
-            { name: "certificates", tags: [contextConstructed(0)], optional: true },
-            { name: "crls", tags: [contextConstructed(1)], optional: true },
-            { name: "signerInfos", tags: [tags.set] },
-          ],
-        },
-      ],
-    },
-  ],
-};
+const contentInfo = contentInfoShape("SignedData", [
+  { name: "version", tags: [tags.integer] },
+  { name: "digestAlgorithms", tags: [tags.set] },
+  { name: "encapContentInfo", tags: [tags.sequence] },
+  { name: "certificates", tags: [contextConstructed(0)], optional: true },
+  { name: "crls", tags: [contextConstructed(1)], optional: true },
+  { name: "signerInfos", tags: [tags.set] },
+]);
