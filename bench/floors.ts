@@ -10,26 +10,37 @@ import { makeAuthority, makeServer } from "./devices.ts";
 import { cpuTimeFor } from "./measure.ts";
 import type { Rows } from "./rows.ts";
 
-/** CPU microseconds of one public-key operation on P-256, over node:crypto. */
-export interface PublicKeyFloors {
+/** CPU microseconds of one signature on P-256, over node:crypto. */
+export interface SignatureFloors {
   readonly sign: number;
   readonly verify: number;
+}
+
+/** The same of one public-key operation. */
+export interface PublicKeyFloors extends SignatureFloors {
   /** A fresh key pair and the shared secret with another. */
   readonly agree: number;
 }
 
-/** Measures the public-key operations once, in this process. */
-export function publicKeyFloors(): PublicKeyFloors {
+/** Measures the signatures once, in this process. */
+export function signatureFloors(): SignatureFloors {
   const privateKey = generateKey("P-256");
   const publicKey = createPublicKey(privateKey);
   const message = randomBytes(400);
   const signature = sign("sha256", message, privateKey);
-  const other = createECDH("prime256v1").generateKeys();
   return {
     sign: cpuTimeFor(operations, () => sign("sha256", message, privateKey)),
     verify: cpuTimeFor(operations, () => {
       if (!verify("sha256", message, publicKey, signature)) throw new Error("the signature does not verify");
     }),
+  };
+}
+
+/** Measures the public-key operations once, in this process. */
+export function publicKeyFloors(): PublicKeyFloors {
+  const other = createECDH("prime256v1").generateKeys();
+  return {
+    ...signatureFloors(),
     agree: cpuTimeFor(operations, () => {
       const own = createECDH("prime256v1");
       own.generateKeys();

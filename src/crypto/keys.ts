@@ -11,5 +11,5 @@ export {
   privateKeyToDer,
   privateKeyToPem,
 } from "./private-key.ts";
-export { type KeyKind, type PublicKey, publicKeyOf, rememberedPublicKeyOf } from "./public-key.ts";
+export { type KeyKind, type PublicKey, publicKeyOf, rememberedPublicKeyOf, unusedPublicKeyOf } from "./public-key.ts";
 export { type SynchronousSigner, signerOf, verifySignature } from "./signature.ts";

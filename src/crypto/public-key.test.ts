@@ -2,10 +2,18 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { mutations } from "../../test/mutate.ts";
-import { equal, fromHex } from "../core/bytes.ts";
+import { equal, fromHex, utf8 } from "../core/bytes.ts";
 import * as der from "../encoding/der-writer.ts";
 import { CryptoError, type CryptoErrorCode } from "./errors.ts";
-import { generateKey, type KeyKind, publicKeyOf, rememberedPublicKeyOf, signerOf } from "./keys.ts";
+import {
+  generateKey,
+  type KeyKind,
+  publicKeyOf,
+  rememberedPublicKeyOf,
+  signerOf,
+  unusedPublicKeyOf,
+  verifySignature,
+} from "./keys.ts";
 
 function bytesOf(text: string): Uint8Array {
   const bytes = fromHex(text);
@@ -145,10 +153,40 @@ test("fail/what was refused is refused again, and no change of the octets afterw
   assert.ok(!equal(subjectPublicKeyInfo, bytes));
   for (let time = 0; time < 2; time += 1)
     assert.throws(
-      () => rememberedPublicKeyOf(bytes),
+      () => rememberedPublicKeyOf(bytes).keyObject,
       (error: unknown) => error instanceof CryptoError && error.code === "malformed-key",
     );
 });
+
+test("fail/a point off the curve, at each use of a key that was not checked before", () => {
+  const { privateKey, bytes } = offCurveKey();
+  const signer = signerOf(privateKey);
+  const data = utf8("signed");
+  const key = unusedPublicKeyOf(bytes);
+  for (let time = 0; time < 3; time += 1)
+    assert.throws(() => verifySignature(key, signer.algorithm, data, signer.sign(data)), { code: "malformed-key" });
+  assert.throws(() => key.keyObject, { code: "malformed-key" });
+});
+
+test("ok/a key verifies the first time and every time after, and refuses what is not by it", () => {
+  for (const kind of ["P-256", "P-384", "Ed25519", "RSA-2048"] as const) {
+    const signer = signerOf(generateKey(kind));
+    const data = utf8("signed");
+    const signature = signer.sign(data);
+    const [first, second] = [unusedPublicKeyOf(signer.publicKey), unusedPublicKeyOf(signer.publicKey)];
+    for (let time = 0; time < 3; time += 1) {
+      assert.equal(verifySignature(first, signer.algorithm, data, signature), true, kind);
+      assert.equal(verifySignature(second, signer.algorithm, utf8("other"), signature), false, kind);
+    }
+  }
+});
+
+function offCurveKey() {
+  const privateKey = generateKey("P-256");
+  const bytes = Uint8Array.from(signerOf(privateKey).publicKey);
+  bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+  return { privateKey, bytes };
+}
 
 test("ok/damaged keys are answered with a CryptoError or a key", () => {
   const samples = [ecKey(der.objectIdentifier(p256), point), rsaKey(2048), signerOf(generateKey("Ed25519")).publicKey];

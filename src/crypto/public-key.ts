@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject } from "node:crypto";
+import { createPublicKey, type KeyObject, type VerifyPublicKeyInput } from "node:crypto";
 import { hex, view } from "../core/bytes.ts";
 import { type DerReader, decodeDer } from "../encoding/der.ts";
 import { DerError } from "../encoding/errors.ts";
@@ -6,14 +6,46 @@ import { CryptoError } from "./errors.ts";
 
 export type KeyKind = "P-256" | "P-384" | "P-521" | "Ed25519" | "RSA";
 
-/** A public key that was checked, ready to verify. */
-export interface PublicKey {
+/** A public key to verify with. */
+export class PublicKey {
   readonly kind: KeyKind;
   /** Size of the field or the modulus. */
   readonly bits: number;
   /** In DER, as received. */
   readonly subjectPublicKeyInfo: Uint8Array;
-  readonly keyObject: KeyObject;
+  #keyObject: KeyObject | undefined;
+  #used = false;
+
+  constructor({ kind, bits }: Description, subjectPublicKeyInfo: Uint8Array) {
+    this.kind = kind;
+    this.bits = bits;
+    this.subjectPublicKeyInfo = subjectPublicKeyInfo;
+  }
+
+  /** Made when first asked for; throws CryptoError `malformed-key` when it is not valid for its algorithm. */
+  get keyObject(): KeyObject {
+    // This also checks that the point is on the curve.
+    this.#keyObject ??= usable(() => createPublicKey({ key: view(this.subjectPublicKeyInfo), ...form }));
+    return this.#keyObject;
+  }
+
+  /** What node:crypto verifies with. The first time it is bytes, because an object that is used once costs more. */
+  get verificationKey(): VerifyPublicKeyInput | KeyObject {
+    if (this.#used) return this.keyObject;
+    this.#used = true;
+    return this.#keyObject ?? { key: view(this.subjectPublicKeyInfo), ...form };
+  }
+}
+
+const form = { format: "der", type: "spki" } as const;
+
+/** Runs `use` of a key that node:crypto may find to be none; throws CryptoError `malformed-key`. */
+export function usable<T>(use: () => T): T {
+  try {
+    return use();
+  } catch (cause) {
+    throw new CryptoError("malformed-key", "The public key is not valid for its algorithm.", { cause });
+  }
 }
 
 /**
@@ -22,25 +54,29 @@ export interface PublicKey {
  * `weak-key`. It does not look for keys that are known to be compromised, nor for Ed25519 points of small order.
  */
 export function publicKeyOf(subjectPublicKeyInfo: Uint8Array): PublicKey {
-  const { kind, bits } =
-    plainP256(subjectPublicKeyInfo) ?? described(() => decodeDer(subjectPublicKeyInfo, description));
-  try {
-    // This also checks that the point is on the curve.
-    const keyObject = createPublicKey({ key: view(subjectPublicKeyInfo), format: "der", type: "spki" });
-    return { kind, bits, subjectPublicKeyInfo, keyObject };
-  } catch (cause) {
-    throw new CryptoError("malformed-key", "The public key is not valid for its algorithm.", { cause });
-  }
+  const key = unusedPublicKeyOf(subjectPublicKeyInfo);
+  void key.keyObject;
+  return key;
 }
 
 /**
- * As `publicKeyOf`, but the last few keys are remembered by their octets: what certificates hold are the same issuers' and
+ * As `publicKeyOf`, but that a point is on its curve is seen when the key is used: for one that may be used once, or never.
+ * `verifySignature` and `keyObject` throw CryptoError `malformed-key` then.
+ */
+export function unusedPublicKeyOf(subjectPublicKeyInfo: Uint8Array): PublicKey {
+  const description =
+    plainP256(subjectPublicKeyInfo) ?? described(() => decodeDer(subjectPublicKeyInfo, readDescription));
+  return new PublicKey(description, subjectPublicKeyInfo);
+}
+
+/**
+ * As `unusedPublicKeyOf`, but the last few keys are remembered by their octets: what certificates hold are the same issuers' and
  * signers' keys again and again, and importing one costs a third of a verification.
  */
 export function rememberedPublicKeyOf(subjectPublicKeyInfo: Uint8Array): PublicKey {
   const octets = view(subjectPublicKeyInfo).toString("latin1");
   // A copy, because a view would keep the whole message of a stranger.
-  const key = remembered.get(octets) ?? publicKeyOf(Buffer.from(subjectPublicKeyInfo));
+  const key = remembered.get(octets) ?? unusedPublicKeyOf(Buffer.from(subjectPublicKeyInfo));
   // A Map keeps the order of insertion, so the first key is the one that was not asked for the longest.
   remembered.delete(octets);
   remembered.set(octets, key);
@@ -70,7 +106,7 @@ function described(decode: () => Description): Description {
   }
 }
 
-function description(reader: DerReader): Description {
+function readDescription(reader: DerReader): Description {
   return reader.sequence((content) => {
     const { algorithm, parameters } = content.sequence((identifier) => ({
       algorithm: identifier.objectIdentifier(),

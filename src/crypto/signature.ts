@@ -1,13 +1,13 @@
-import { constants, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { constants, createPublicKey, sign, verify } from "node:crypto";
 import { view } from "../core/bytes.ts";
 import { type SignatureAlgorithm, signatureAlgorithmOf, signatureAlgorithms } from "./algorithms.ts";
 import type { PrivateKey } from "./private-key.ts";
-import { type KeyKind, type PublicKey, publicKeyOf } from "./public-key.ts";
+import { type KeyKind, type PublicKey, publicKeyOf, usable } from "./public-key.ts";
 import type { Signer } from "./signer.ts";
 
 /**
  * Whether `signature` over `data`, in the form of a certificate, is by the private key of `key`; false as well when the
- * algorithm is one of another type of key. Throws CryptoError `unsupported-algorithm`. It does not check what the key may
+ * algorithm is one of another type of key. Throws CryptoError `unsupported-algorithm` or `malformed-key`. It does not check what the key may
  * be used for.
  */
 export function verifySignature(
@@ -18,7 +18,8 @@ export function verifySignature(
 ): boolean {
   const algorithm = signatureAlgorithmOf(algorithmIdentifier);
   if (algorithm.keyType !== algorithmFor[key.kind].keyType) return false;
-  return verify(algorithm.hash, view(data), parametersOf(algorithm, key.keyObject), view(signature));
+  const parameters = parametersOf(algorithm, key);
+  return usable(() => verify(algorithm.hash, view(data), parameters, view(signature)));
 }
 
 /** A Signer that answers at once. */
@@ -42,9 +43,9 @@ export function signerOf(privateKey: PrivateKey): SynchronousSigner {
   };
 }
 
-function parametersOf(algorithm: SignatureAlgorithm, key: KeyObject) {
-  const { saltLength } = algorithm;
-  return saltLength === undefined ? key : { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
+function parametersOf({ saltLength }: SignatureAlgorithm, key: PublicKey) {
+  if (saltLength === undefined) return key.verificationKey;
+  return { key: key.keyObject, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
 }
 
 const algorithmFor: Readonly<Record<KeyKind, SignatureAlgorithm>> = {

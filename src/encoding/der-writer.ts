@@ -15,9 +15,9 @@ export function sequence(elements: readonly Uint8Array[]): Uint8Array {
   return constructed(tags.sequence, elements);
 }
 
-/** SET OF elements in the order of X.690 11.6. */
-export function setOf(elements: readonly Uint8Array[]): Uint8Array {
-  return constructed(tags.set, elements.length < 2 ? elements : elements.toSorted(compare));
+/** SET OF elements in the order of X.690 11.6, under another tag when it is an IMPLICIT one. */
+export function setOf(elements: readonly Uint8Array[], tag: number = tags.set): Uint8Array {
+  return constructed(tag, elements.length < 2 ? elements : elements.toSorted(compare));
 }
 
 /** EXPLICIT context tag `number` around an element. */

@@ -9,8 +9,9 @@ import { tags } from "./tags.ts";
 export function timeOf(tag: number, content: Uint8Array): number {
   const text = fullText(tag, view(content).toString("latin1"));
   if (!form.test(text)) throw new DerError("bad-value", "Time is not written as RFC 5280 4.1.2.5 demands.");
-  const [year, month, day] = [Number(text.slice(0, 4)), digitsAt(text, 4), digitsAt(text, 6)];
-  const [hour, minute, second] = [digitsAt(text, 8), digitsAt(text, 10), digitsAt(text, 12)];
+  const [days, clock] = [Number(text.slice(0, 8)), Number(text.slice(8, 14))];
+  const [year, month, day] = [Math.floor(days / 1e4), Math.floor(days / 100) % 100, days % 100];
+  const [hour, minute, second] = [Math.floor(clock / 1e4), Math.floor(clock / 100) % 100, clock % 100];
   // 400 years later the calendar is the same, and Date.UTC takes no year for one of the twentieth century.
   const milliseconds = Date.UTC(year + 400, month - 1, day, hour, minute, second) - fourCenturies;
   const date = new Date(milliseconds);
@@ -35,9 +36,9 @@ export function generalizedTimeText(milliseconds: number): string {
   const date = new Date(milliseconds);
   const year = date.getUTCFullYear();
   if (!(year >= 0 && year <= 9999)) throw new DerError("bad-value", "Time is not from year 0 to year 9999.");
-  const day = twoDigits(date.getUTCMonth() + 1) + twoDigits(date.getUTCDate());
-  const clock = twoDigits(date.getUTCHours()) + twoDigits(date.getUTCMinutes()) + twoDigits(date.getUTCSeconds());
-  return `${twoDigits(Math.floor(year / 100))}${twoDigits(year % 100)}${day}${clock}Z`;
+  const days = year * 1e4 + (date.getUTCMonth() + 1) * 100 + date.getUTCDate();
+  const clock = date.getUTCHours() * 1e4 + date.getUTCMinutes() * 100 + date.getUTCSeconds();
+  return `${String(days * 1e6 + clock).padStart(14, "0")}Z`;
 }
 
 function fullText(tag: number, text: string): string {
@@ -47,14 +48,6 @@ function fullText(tag: number, text: string): string {
   throw new DerError("unexpected-tag", "DER has another element where a Time is expected.", {
     details: { found: tag },
   });
-}
-
-function digitsAt(text: string, offset: number): number {
-  return Number(text.slice(offset, offset + 2));
-}
-
-function twoDigits(number: number): string {
-  return number < 10 ? `0${number}` : String(number);
 }
 
 const form = /^\d{14}Z$/;

@@ -3,6 +3,7 @@ import { signatureAlgorithmOf } from "../crypto/algorithms.ts";
 import { digest } from "../crypto/digest.ts";
 import type { Signer } from "../crypto/signer.ts";
 import * as der from "../encoding/der-writer.ts";
+import { contextConstructed } from "../encoding/tags.ts";
 import { encodeContentInfo } from "./cms-content-info.ts";
 import { digestIdentifier, digestNameFor, signerInfoIdentifier } from "./cms-digest.ts";
 import { CmsError, encodingCms, usingKey } from "./cms-errors.ts";
@@ -86,8 +87,8 @@ function encodeSignedData(content: SignedDataContent, signed: readonly SignedPar
       der.objectIdentifier(eContentType),
       ...(detached ? [] : [der.explicit(0, der.octetString(content.content))]),
     ]),
-    ...(certificates.length > 0 ? [der.implicit(0, der.setOf(certificates))] : []),
-    ...(crls.length > 0 ? [der.implicit(1, der.setOf(crls))] : []),
+    ...(certificates.length > 0 ? [der.setOf(certificates, contextConstructed(0))] : []),
+    ...(crls.length > 0 ? [der.setOf(crls, contextConstructed(1))] : []),
     der.setOf(signed.map((part) => part.signerInfo)),
   ]);
 }

@@ -1,4 +1,4 @@
-import { type PublicKey, publicKeyOf, verifySignature } from "../crypto/keys.ts";
+import { type PublicKey, unusedPublicKeyOf, verifySignature } from "../crypto/keys.ts";
 import type { Signer } from "../crypto/signer.ts";
 import { type DerElement, type DerReader, decodeDer } from "../encoding/der.ts";
 import * as der from "../encoding/der-writer.ts";
@@ -46,9 +46,9 @@ export class CertificationRequest {
     this.signature = fields.signature;
   }
 
-  /** Made when first asked for; throws CryptoError for a key that is malformed, weak, or not supported. */
+  /** Made when first asked for; throws CryptoError for a key that is malformed, weak, or not supported; see `unusedPublicKeyOf`. */
   get publicKey(): PublicKey {
-    this.#publicKey ??= publicKeyOf(this.subjectPublicKeyInfo);
+    this.#publicKey ??= unusedPublicKeyOf(this.subjectPublicKeyInfo);
     return this.#publicKey;
   }
 }

@@ -60,7 +60,7 @@ export function renamed<Code extends string, T>(
   code: Code,
   complaint: string,
   run: () => T,
-  from: readonly ErrorClass<string, never>[] = [DerError],
+  from: readonly ErrorClass<string, never>[] = onlyDer,
 ): T {
   try {
     return run();
@@ -69,6 +69,8 @@ export function renamed<Code extends string, T>(
     throw new To(code, `${complaint}: ${error.message}`, { cause: error, details: error.details });
   }
 }
+
+const onlyDer = [DerError];
 
 type ErrorClass<Code extends string, Parameters extends readonly unknown[]> = new (
   ...parameters: Parameters

@@ -10,6 +10,8 @@ export interface Extension {
   readonly critical: boolean;
   /** Content of extnValue: the DER of the extension's own type. */
   readonly value: Uint8Array;
+  /** All of it in DER; only of those that `prepared` has made. */
+  readonly der?: Uint8Array;
 }
 
 /** Parses Extensions in DER. Throws PkiError, `duplicate-extension` among others. It does not look into the values. */
@@ -28,13 +30,18 @@ export function readExtensions(reader: DerReader): readonly Extension[] {
 export function encodeExtensions(extensions: readonly Extension[]): Uint8Array {
   refuseDuplicates(extensions);
   return encoding("list of extensions", () =>
-    der.sequence(
-      extensions.map(({ type, critical, value }) =>
-        // X.690 11.5: what is equal to its DEFAULT is left out.
-        der.sequence([der.objectIdentifier(type), ...(critical ? [der.boolean(true)] : []), der.octetString(value)]),
-      ),
-    ),
+    der.sequence(extensions.map((extension) => extension.der ?? encodeExtension(extension))),
   );
+}
+
+/** The same extension, encoded once for the many certificates that it will stand in; throws PkiError `unencodable`. */
+export function prepared({ type, critical, value }: Extension): Extension {
+  return { type, critical, value, der: encoding("extension", () => encodeExtension({ type, critical, value })) };
+}
+
+function encodeExtension({ type, critical, value }: Extension): Uint8Array {
+  // X.690 11.5: what is equal to its DEFAULT is left out.
+  return der.sequence([der.objectIdentifier(type), ...(critical ? [der.boolean(true)] : []), der.octetString(value)]);
 }
 
 /** The extension of a type of `oids.ts`; undefined when it is absent. */

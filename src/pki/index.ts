@@ -45,7 +45,7 @@ export {
   verifyProofOfPossession,
 } from "./csr.ts";
 export { PathError, type PathErrorCode, PkiError, type PkiErrorCode } from "./errors.ts";
-export { type Extension, encodeExtensions, extensionOf, parseExtensions } from "./extensions.ts";
+export { type Extension, encodeExtensions, extensionOf, parseExtensions, prepared } from "./extensions.ts";
 export type { GeneralName } from "./general-name.ts";
 export { matchesHostName } from "./host-name.ts";
 export { buildCertificate, type CertificateContent } from "./issue.ts";

@@ -19,7 +19,7 @@ import {
 /** Checks the first certificate of a path. */
 export function checkLeaf(leaf: Certificate, profile: Profile, at: number | undefined): void {
   // Nothing else on the way asks for this key, and one that is weak or on a curve of its own choice proves nobody.
-  void leaf.publicKey;
+  void leaf.publicKey.keyObject;
   const { keyUsage, cA } = profileRules[profile];
   if (cA) {
     checkAuthority(leaf, at, []);

@@ -2,7 +2,7 @@ import { equal, hex } from "../core/bytes.ts";
 import { sha256 } from "../crypto/mac.ts";
 import type { Signer } from "../crypto/signer.ts";
 import { parseCertificate } from "../pki/certificate.ts";
-import type { Extension } from "../pki/extensions.ts";
+import { type Extension, prepared } from "../pki/extensions.ts";
 import { buildCertificate } from "../pki/issue.ts";
 import { formatName, parseName } from "../pki/name.ts";
 import {
@@ -63,6 +63,7 @@ async function create(tenant: string, parts: AuthorityParts): Promise<void> {
 function authority(tenant: string, parts: AuthorityParts): Authority {
   const { store, keys, clock, randomness } = parts;
   const signers = new Map<string, Signer>();
+  const issuersExtensions = new Map<string, readonly Extension[]>();
   let loaded: { readonly hierarchy: Hierarchy; readonly at: number } | undefined;
 
   async function hierarchy(): Promise<Hierarchy> {
@@ -91,6 +92,19 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
     return found;
   }
 
+  /** What stands alike in all certificates of a CA. */
+  function extensionsOfIssuer(issuing: CaCertificate, publicationUrl = ""): readonly Extension[] {
+    const key = `${issuing.fingerprint} ${publicationUrl}`;
+    const known = issuersExtensions.get(key);
+    if (known !== undefined) return known;
+    const made = [
+      encodeAuthorityKeyIdentifier(identifierOf(issuing)),
+      ...(publicationUrl === "" ? [] : publicationExtensions(publicationUrl, tenant, issuing.record.name)),
+    ].map(prepared);
+    issuersExtensions.set(key, made);
+    return made;
+  }
+
   async function build(
     profile: Profile,
     subject: Uint8Array,
@@ -110,8 +124,7 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
       extensions: [
         ...extensionsOf(profile, names),
         encodeSubjectKeyIdentifier(keyIdentifierOf(publicKey)),
-        encodeAuthorityKeyIdentifier(identifierOf(issuing)),
-        ...(publicationUrl === undefined ? [] : publicationExtensions(publicationUrl, tenant, issuing.record.name)),
+        ...extensionsOfIssuer(issuing, publicationUrl),
       ],
       signer: await signer(issuing),
     });

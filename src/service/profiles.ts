@@ -1,4 +1,4 @@
-import type { Extension } from "../pki/extensions.ts";
+import { type Extension, prepared } from "../pki/extensions.ts";
 import { keyPurposes } from "../pki/oids.ts";
 import {
   encodeBasicConstraints,
@@ -33,14 +33,26 @@ export interface ProfileSettings extends Omit<CertificateProfile, "name"> {
  * protocol has checked.
  */
 export function extensionsOf({ settings }: Profile, names: readonly Extension[]): readonly Extension[] {
-  const { keyUsage, extKeyUsage } = settings;
-  return [
+  return [...usagesOf(settings), ...names];
+}
+
+/** The extensions that all certificates of a profile have alike. */
+function usagesOf({ keyUsage, extKeyUsage }: ProfileSettings): readonly Extension[] {
+  const key = `${keyUsage.join(" ")}/${extKeyUsage.join(" ")}`;
+  const known = usages.get(key);
+  if (known !== undefined) return known;
+  const made = [
     encodeBasicConstraints({ cA: false }),
     encodeKeyUsage(keyUsage),
     ...(extKeyUsage.length === 0 ? [] : [encodeExtKeyUsage(extKeyUsage)]),
-    ...names,
-  ];
+  ].map(prepared);
+  if (usages.size < mostUsages) usages.set(key, made);
+  return made;
 }
+
+/** More than a service's profiles have; beyond it each certificate costs a few microseconds more. */
+const mostUsages = 256;
+const usages = new Map<string, readonly Extension[]>();
 
 /**
  * The validity of a certificate of the profile that is issued `now` by a CA that ends at `end`: it does not outlive that CA,

@@ -189,7 +189,10 @@ function checkRequest(request: EnrollRequest, peer: Peer, ports: Ports): void {
   try {
     proven = verifyProofOfPossession(csr);
   } catch (cause) {
-    throw new EstRefused("csr-signature", messageOf(cause), { cause });
+    // A point is seen not to be on its curve when the key is used.
+    throw new EstRefused(codeOf(cause) === "malformed-key" ? "csr-malformed" : "csr-signature", messageOf(cause), {
+      cause,
+    });
   }
   if (!proven) throw new EstRefused("csr-signature", "the request's signature does not verify with its own key");
 }
