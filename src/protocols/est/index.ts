@@ -23,5 +23,6 @@ export {
   routes,
 } from "./http.ts";
 export type { BasicCredentials, EnrollRequest, EstReply, EstRequest, EstResponse } from "./messages.ts";
-export { type EstSession, estServer } from "./server.ts";
+export { estServer } from "./server.ts";
+export type { EstSession } from "./session.ts";
 export { estSurvey } from "./survey.ts";

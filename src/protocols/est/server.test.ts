@@ -11,7 +11,8 @@ import { parseCertificationRequest } from "../../pki/csr.ts";
 import type { CertificateProfile, CertificateStatus, Decision, Issuance, Ports, Step } from "../ports.ts";
 import { certify, commonName, day, newAuthority, newKey, now, peer, request } from "./fixtures.test-support.ts";
 import type { EstReply, EstRequest } from "./messages.ts";
-import { type EstSession, estServer } from "./server.ts";
+import { estServer } from "./server.ts";
+import type { EstSession } from "./session.ts";
 
 // The server over ports that answer what each test says; what it would change is looked at and never made.
 

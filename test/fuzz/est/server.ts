@@ -12,7 +12,8 @@ import { commonName, now, peer, request, serialNumber } from "../../../src/proto
 import { decodeRequest, encodeReply, encodeRequest } from "../../../src/protocols/est/http.ts";
 import { challengePassword } from "../../../src/protocols/est/keys.ts";
 import type { EstReply, EstRequest } from "../../../src/protocols/est/messages.ts";
-import { type EstSession, estServer } from "../../../src/protocols/est/server.ts";
+import { estServer } from "../../../src/protocols/est/server.ts";
+import type { EstSession } from "../../../src/protocols/est/session.ts";
 import type { Step } from "../../../src/protocols/ports.ts";
 import type { HttpRequest } from "../../../src/transport/http/message.ts";
 import type { Target } from "../harness/target.ts";

@@ -1,0 +1,274 @@
+import { base64, fromBase64, hex } from "../../core/bytes.ts";
+import { codeOf, messageOf } from "../../core/errors.ts";
+import type { Peer } from "../../core/link.ts";
+import { sha256 } from "../../crypto/mac.ts";
+import type { Decoded } from "../../knowledge/run.ts";
+import { parseCertificate } from "../../pki/certificate.ts";
+import { verifyProofOfPossession } from "../../pki/csr.ts";
+import { formatName } from "../../pki/name.ts";
+import type { CertificateProfile, Decision, Evidence, Issuance, Ports } from "../ports.ts";
+import { authenticate, type Client } from "./authenticate.ts";
+import { waitingLifetime } from "./constants.ts";
+import { EstRefused } from "./errors.ts";
+import { verifyBinding } from "./keys.ts";
+import { type EnrollRequest, type EstReply, encodeCertificates } from "./messages.ts";
+import { checkProfile, requireProfile } from "./profile.ts";
+import { caPlayer, carriedByRequest, known, note, recordClient, recordFrame, variantOf } from "./record.ts";
+import { recordAssociation, refused } from "./server-reply.ts";
+import { type EstSession, type EstStep, namesAsked, sessionName } from "./session.ts";
+import { type CertifiedNames, certifiedNames } from "./subject.ts";
+
+/** simpleenroll and simplereenroll (RFC 7030 4.2): who asks, for what, may they, and the certificate. */
+export async function enroll(
+  session: EstSession | undefined,
+  request: EnrollRequest,
+  peer: Peer,
+  ports: Ports,
+): Promise<EstStep> {
+  let label = shortened(formatName(request.csr.subject)) || "unnamed device";
+  let known = false;
+  recordAssociation(peer, await ports.issuer.issuers(), ports);
+  try {
+    const profile = await requireProfile(request, ports);
+    const client = await authenticate(request, peer, profile, ports);
+    label = client.name ?? client.user ?? label;
+    known = client.credential !== "anonymous";
+    checkOperation(request, client);
+    ports.run.variant(variantOf(request.kind, client.credential));
+    const carries = carriedByRequest(request, client.credential);
+    recordFrame(ports.run, request.kind, "request", peer, request.bytes, {
+      carries,
+      decoded: describe(request),
+      repeated: session !== undefined,
+    });
+    // RFC 7030 3.5 and 4.2.3: a repeated request is held to the same checks, a binding to its own association among them.
+    checkRequest(request, peer, ports);
+    if (await ports.issuer.isCompromised(request.csr.subjectPublicKeyInfo))
+      throw new EstRefused("key-revoked", "a certificate of the request's key was revoked for keyCompromise");
+    if (session?.kind === "granted") return await repeated(session, ports);
+    checkProfile(request, client, profile, ports.clock.now());
+    if (session !== undefined && session.names !== namesAsked(request))
+      throw new EstRefused("waiting-under-another-name", "the key waits for a decision under another name");
+    const names = certifiedNames(request, client, profile);
+    label = client.name ?? names.name;
+    if (session === undefined) recordClient(ports.run, request, client, await ports.issuer.authorities());
+    const evidence = evidenceOf(request, client, profile, names.name, peer, ports);
+    const admitted = await ports.admission.decide(evidence);
+    // What was revoked since it was looked at grants nothing: an authority may take its time for the answer.
+    const decision = { ...admitted, writes: [...admitted.writes, ...client.writes] };
+    // A request that asks again while nobody has decided changes nothing: neither ledger nor store grow with its patience.
+    if (decision.verdict === "wait" && session !== undefined) return pending(decision, ports);
+    ports.run.phase("authorize");
+    const { verdict, rule, reason } = decision;
+    ports.run.decision({ verdict, rule, reason, evidence: shown(evidence) });
+    if (decision.decidedBy !== undefined) {
+      ports.run.user({ action: "approve-in-console", who: "administrator", channel: "backend", characters: 0 });
+    }
+    if (verdict === "deny")
+      throw new EstRefused(
+        client.credential === "anonymous" && !decision.decidedBy ? "credentials-missing" : "not-allowed",
+        reason,
+      );
+    return verdict === "wait"
+      ? waiting(decision, label, request, peer, ports)
+      : await certified(session, decision, label, request, profile, names, peer, ports);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "overloaded" || code === "upstream-unusable")
+      return refused(
+        new EstRefused(code, messageOf(error), { cause: error }),
+        { label, known },
+        request.kind,
+        peer,
+        ports,
+      );
+    if (!(error instanceof EstRefused)) throw error;
+    return refused(error, { label, known }, request.kind, peer, ports);
+  }
+}
+
+/** What the operation demands of the client (RFC 7030 4.2.2): a renewal comes under the certificate that it renews. */
+function checkOperation(request: EnrollRequest, client: Client): void {
+  if (request.kind !== "simplereenroll") return;
+  if (client.credential === "idevid")
+    throw new EstRefused("idevid-on-reenroll", "simplereenroll came with a manufacturer's certificate");
+  if (client.certificate === undefined)
+    throw new EstRefused("credentials-missing", "simplereenroll came without the certificate to be renewed");
+}
+
+/** Channel binding (RFC 7030 3.5) and proof of possession (4.2.1). */
+function checkRequest(request: EnrollRequest, peer: Peer, ports: Ports): void {
+  const { csr } = request;
+  if (csr.challengePassword !== undefined) verifyBinding(csr.challengePassword, peer);
+  ports.run.operation({
+    operation: "verify",
+    algorithm: csr.publicKey.kind,
+    role: "coordinator",
+    purpose: "proof of possession",
+    evidence: "counted",
+  });
+  let proven: boolean;
+  try {
+    proven = verifyProofOfPossession(csr);
+  } catch (cause) {
+    // A point is seen not to be on its curve when the key is used.
+    throw new EstRefused(codeOf(cause) === "malformed-key" ? "csr-malformed" : "csr-signature", messageOf(cause), {
+      cause,
+    });
+  }
+  if (!proven) throw new EstRefused("csr-signature", "the request's signature does not verify with its own key");
+}
+
+/** Asks the authority for the certificate of an admitted request. */
+async function certified(
+  session: EstSession | undefined,
+  decision: Decision,
+  label: string,
+  request: EnrollRequest,
+  profile: CertificateProfile,
+  names: CertifiedNames,
+  peer: Peer,
+  ports: Ports,
+): Promise<EstStep> {
+  const issuance = await ports.issuer.issue({
+    ...names,
+    ...(decision.device === undefined ? {} : { device: decision.device }),
+    profile: profile.name,
+    publicKey: request.csr.subjectPublicKeyInfo,
+    request: request.csr.raw,
+    run: ports.run.header.id,
+  });
+  switch (issuance.kind) {
+    case "issued":
+      return granted(decision, issuance, label, request, peer, ports);
+    case "pending": {
+      // What the decision would change is not done yet: an approval is used up by the certificate, not by asking for it.
+      const { retryAfter, reason } = issuance;
+      const later = { ...decision, retryAfter, reason, writes: [] };
+      return session === undefined ? waiting(later, label, request, peer, ports) : pending(later, ports);
+    }
+    case "refused":
+      throw new EstRefused("ca-refused", issuance.reason);
+  }
+}
+
+function granted(
+  decision: Decision,
+  { certificate, notAfter, writes }: Issuance & { readonly kind: "issued" },
+  label: string,
+  request: EnrollRequest,
+  peer: Peer,
+  ports: Ports,
+): EstStep {
+  const device = decision.device === undefined ? {} : { device: decision.device };
+  const run = ports.run.header.id;
+  ports.run.contact(caPlayer);
+  ports.run.operation({
+    operation: "sign",
+    algorithm: "certificate",
+    role: "coordinator",
+    purpose: "issue",
+    evidence: "counted",
+  });
+  recordFrame(ports.run, request.kind, "response", peer, encodeCertificates([certificate], "line").length, {
+    carries: [known.certificate.fact],
+  });
+  note(ports.run, "learn", known.certificate, "coordinator", certificate);
+  return {
+    next: { session: { kind: "granted", certificate: base64(certificate), run }, expires: notAfter },
+    writes: [...decision.writes, ...writes],
+    outputs: [{ kind: "send", reply: { kind: "certificates", certificates: [certificate] } }, { kind: "done" }],
+    run: { outcome: "granted", reason: decision.rule, label, ...device },
+  };
+}
+
+function waiting(decision: Decision, label: string, request: EnrollRequest, peer: Peer, ports: Ports): EstStep {
+  const { retryAfter, rule, reason, writes } = decision;
+  recordFrame(ports.run, request.kind, "pending", peer, 0, { decoded: { retryAfter } });
+  return {
+    next: {
+      session: { kind: "waiting", names: namesAsked(request) },
+      expires: ports.clock.now() + waitingLifetime,
+    },
+    writes,
+    outputs: [...pending(decision, ports).outputs, { kind: "wait", reason }],
+    run: {
+      outcome: "waiting",
+      reason: rule,
+      label,
+      ...(decision.device === undefined ? {} : { device: decision.device }),
+    },
+  };
+}
+
+function pending({ retryAfter }: Decision, { run }: Ports): EstStep {
+  const reply: EstReply = { kind: "pending", retryAfter, run: run.header.id };
+  return { next: "keep", writes: [], outputs: [{ kind: "send", reply }] };
+}
+
+async function repeated(session: EstSession & { readonly kind: "granted" }, { issuer }: Ports): Promise<EstStep> {
+  const certificate = fromBase64(session.certificate) ?? new Uint8Array(0);
+  // What was revoked is not handed out again, and its key, which somebody else may have, gets no other certificate.
+  const { kind } = await issuer.status(parseCertificate(certificate));
+  if (kind === "revoked") throw new EstRefused("key-revoked", "the certificate of the request's key was revoked");
+  const reply: EstReply = { kind: "certificates", certificates: [certificate], run: session.run };
+  return { next: "keep", writes: [], outputs: [{ kind: "send", reply }, { kind: "done" }] };
+}
+
+function evidenceOf(
+  request: EnrollRequest,
+  client: Client,
+  profile: CertificateProfile,
+  name: string,
+  peer: Peer,
+  ports: Ports,
+): Evidence {
+  return {
+    protocol: "est",
+    variant: variantOf(request.kind, client.credential),
+    operation: request.kind,
+    profile: profile.name,
+    credential: client.credential,
+    name: client.name ?? name,
+    proven: client.credential !== "anonymous",
+    ...(client.serial === undefined ? {} : { serial: client.serial }),
+    ...(client.issuer === undefined ? {} : { issuer: client.issuer }),
+    ...(client.certificate === undefined ? {} : { certificate: hex(sha256(client.certificate.raw)) }),
+    key: hex(sha256(request.csr.subjectPublicKeyInfo)),
+    // With the names: a person's yes is to what was shown, and to nothing else that the same key may ask for.
+    subject: `${sessionName(request, peer)}|${namesAsked(request)}`,
+    address: peer.address,
+    run: ports.run.header.id,
+  };
+}
+
+function describe(request: EnrollRequest): Decoded {
+  const { csr } = request;
+  return {
+    subject: shortened(formatName(csr.subject)),
+    publicKey: csr.publicKey.kind,
+    challengePassword: csr.challengePassword === undefined ? "absent" : "present",
+    ...(request.label === undefined ? {} : { label: request.label }),
+  };
+}
+
+/** What the decision was made on, for the ledger. */
+function shown({ credential, name, proven, serial, issuer, operation, profile, address }: Evidence): Decoded {
+  return {
+    operation,
+    profile,
+    credential,
+    name,
+    proven,
+    address,
+    ...(serial === undefined ? {} : { serial }),
+    ...(issuer === undefined ? {} : { issuer }),
+  };
+}
+
+/** A stranger's words are kept, but not at any length. */
+function shortened(text: string): string {
+  return text.length > longestLabel ? `${text.slice(0, longestLabel)}…` : text;
+}
+
+const longestLabel = 128;
