@@ -27,13 +27,20 @@ const together = new Set(globSync(pure, { cwd: root }));
 await run(
   "pure rooms, in one process",
   chosen.filter((path) => together.has(path)),
-  ["--test-isolation=none"],
+  // They share the process that reports, so nothing is cut off when a failed test leaves something running.
+  ["--test-isolation=none", "--test-force-exit"],
 );
-await run(
-  "everything else, a process for each file",
-  chosen.filter((path) => !together.has(path)),
-  ["--test-isolation=process", "--test-concurrency=2"],
-);
+const apart = chosen.filter((path) => !together.has(path));
+const reported = await run("everything else, a process for each file", apart, [
+  "--test-isolation=process",
+  "--test-concurrency=2",
+  "--import=./scripts/test-exit.js",
+]);
+for (const path of apart)
+  if (!reported.has(resolve(root, path))) {
+    console.log(`${path} ended before it could report.`);
+    count(false);
+  }
 
 if (chosen.length === 0) {
   console.log(filters.length === 0 ? "There are no tests." : `No test file matches ${filters.join(" ")}.`);
@@ -43,8 +50,9 @@ if (total.skipped > 0) console.log(`${total.skipped} skipped`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 ? 0 : 1;
 
+/** Resolves with the files that reported their results to the end. */
 async function run(title, files, flags) {
-  if (files.length === 0) return;
+  if (files.length === 0) return new Set();
   console.log(`== ${title}: ${files.length} files`);
   const directory = mkdtempSync(join(tmpdir(), "hatchery-tests-"));
   const tally = join(directory, "tally.json");
@@ -53,8 +61,6 @@ async function run(title, files, flags) {
       "--test",
       "--conditions=hatchery:source",
       `--test-timeout=${limitPerTest}`,
-      // A test that failed may leave a program running; the run has to end all the same.
-      "--test-force-exit",
       ...flags,
       `--test-reporter=${process.stdout.isTTY ? "spec" : "dot"}`,
       "--test-reporter-destination=stdout",
@@ -68,9 +74,10 @@ async function run(title, files, flags) {
   rmSync(directory, { recursive: true });
   if (counts === "") {
     console.log(`The test process ended with code ${code} before it could report.`);
-    return count(false);
+    count(false);
+    return new Set(files.map((path) => resolve(root, path)));
   }
-  const { passed, failed, cancelled, skipped } = JSON.parse(counts);
+  const { passed, failed, cancelled, skipped, files: reported } = JSON.parse(counts);
   total.passed += passed;
   total.failed += failed + cancelled;
   total.skipped += skipped;
@@ -79,6 +86,7 @@ async function run(title, files, flags) {
     console.log("These files hold no tests.");
     count(false);
   }
+  return new Set(reported);
 }
 
 function wanted(path) {
