@@ -45,6 +45,16 @@ export function addCaProfiles(ca: Command): void {
     .option("--renew-after <percent>", "share of its validity that a certificate has to be old to be renewed", percent)
     .option("--grace <days>", "days after its end in which a certificate may still be renewed", days)
     .addOption(new Option("--same-key <when>", "whether a renewal may keep the key").choices(["allowed", "refused"]))
+    .addOption(
+      new Option(
+        "--binding <when>",
+        "the channel binding in a request (RFC 7030 3.5): verified when it is there, or demanded",
+      ).choices(["accepted", "required"]),
+    )
+    .option(
+      "--registration-authority <pattern>",
+      "device names that holders may ask for as registration authorities (cmcRA), or none; * stands for any characters",
+    )
     .addHelpText(
       "after",
       example(
@@ -83,11 +93,13 @@ interface SetOptions {
   readonly renewAfter?: number;
   readonly grace?: number;
   readonly sameKey?: "allowed" | "refused";
+  readonly binding?: "accepted" | "required";
+  readonly registrationAuthority?: string;
 }
 
 function changesOf(options: SetOptions): object {
   const { lifetime: time, backdate, keys, leastRsaBits, keyUsage, extKeyUsage, alternativeNames } = options;
-  const { renewAfter, grace, sameKey } = options;
+  const { renewAfter, grace, sameKey, binding, registrationAuthority: names } = options;
   const renewal = present({
     after: renewAfter,
     grace: grace === undefined ? undefined : grace * day,
@@ -102,6 +114,8 @@ function changesOf(options: SetOptions): object {
     extKeyUsage,
     subjectAltName: alternativeNames,
     renewal: Object.keys(renewal).length === 0 ? undefined : renewal,
+    binding,
+    registrationAuthority: names === "none" ? "" : names,
   });
 }
 

@@ -20,6 +20,7 @@ export const purposes: ReadonlyMap<string, string> = new Map([
   ["emailProtection", "1.3.6.1.5.5.7.3.4"],
   ["timeStamping", "1.3.6.1.5.5.7.3.8"],
   ["OCSPSigning", "1.3.6.1.5.5.7.3.9"],
+  ["cmcRA", "1.3.6.1.5.5.7.3.28"],
 ]);
 
 /** The fields of an object, those of objects in it in their place. */
@@ -36,7 +37,7 @@ function settingText(name: string, value: unknown): string {
   }
   if (name === "sameKey") return value === true ? "allowed" : "refused";
   if (Array.isArray(value)) return value.map((each) => purposeNames.get(each) ?? String(each)).join(", ") || "none";
-  return String(value);
+  return name === "registrationAuthority" && value === "" ? "none" : String(value);
 }
 
 function optionOf(name: string): string {
@@ -51,6 +52,7 @@ const options: Readonly<Record<string, string>> = {
   subjectAltName: "alternative-names",
   after: "renew-after",
   sameKey: "same-key",
+  registrationAuthority: "registration-authority",
 };
 
 /** Settings in milliseconds. */

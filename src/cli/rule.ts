@@ -17,7 +17,13 @@ export function addRules(program: Command): void {
     .description("add a rule behind all others; it fits a device when all its options do")
     .addArgument(new Argument("<verdict>", "what to say to a device that it fits").choices(["allow", "deny", "wait"]))
     .addOption(
-      new Option("--credential <kind>", "what the device shows").choices(["idevid", "ldevid", "password", "anonymous"]),
+      new Option("--credential <kind>", "what the device shows").choices([
+        "idevid",
+        "ldevid",
+        "password",
+        "ra",
+        "anonymous",
+      ]),
     )
     .option("--issuer <name>", "the trusted manufacturer that vouches for it; * stands for any characters")
     .option("--serial <pattern>", "serial number that its credential proves; * stands for any characters")
@@ -28,6 +34,7 @@ export function addRules(program: Command): void {
       example(
         "hatchery rule add allow --issuer acme --serial 'SN-2031-*'",
         "hatchery rule add wait --credential anonymous",
+        "hatchery rule add allow --credential ra --profile device",
         "hatchery rule add deny --credential password --profile gateways",
       ),
     )

@@ -13,7 +13,8 @@ import type { Extension } from "../pki/extensions.ts";
  * which the caller commits together with the session and the run.
  */
 
-export type CredentialKind = "idevid" | "ldevid" | "password" | "anonymous";
+/** `ra`: the certificate of a registration authority, which asks for others (RFC 7030 3.7). */
+export type CredentialKind = "idevid" | "ldevid" | "password" | "ra" | "anonymous";
 
 /** What is known of the device that asks, and how well. */
 export interface Evidence {
@@ -31,6 +32,8 @@ export interface Evidence {
   readonly serial?: string;
   /** Name of the registered anchor that vouches for the credential. */
   readonly issuer?: string;
+  /** Name of the registration authority that asks for the device. */
+  readonly registrationAuthority?: string;
   /** SHA-256 of the presented certificate, hex. */
   readonly certificate?: string;
   /** SHA-256 of the SubjectPublicKeyInfo to be certified, hex. */
@@ -102,6 +105,10 @@ export interface CertificateProfile {
   /** Kinds of subjectAltName that a request may ask for. */
   readonly subjectAltName: readonly RequestedNameKind[];
   readonly renewal: RenewalRules;
+  /** RFC 7030 3.5: whether a request has to hold the channel binding of its connection; one that is there is verified anyway. */
+  readonly binding: "accepted" | "required";
+  /** Names that the holder of a certificate of this profile with id-kp-cmcRA may ask for; may hold `*`, empty for none. */
+  readonly registrationAuthority: string;
 }
 
 export interface RenewalRules {
@@ -131,6 +138,8 @@ export interface Issuer {
   isCompromised(publicKey: Uint8Array): Promise<boolean>;
   /** The profile that a protocol's label names; undefined when there is no such label. */
   profile(protocol: string, label: string | undefined): Promise<CertificateProfile | undefined>;
+  /** Names that holders of certificates of this profile may ask for as registration authorities; empty for none. */
+  registrationAuthority(profile: string): Promise<string>;
 }
 
 /** Anchors of others that the operator registered. */

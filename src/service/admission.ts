@@ -49,6 +49,8 @@ function builtIn({ credential, serial, issuer }: Evidence, device: Device | unde
     case "idevid":
       if (device !== undefined) return allow("claimed", `the serial number ${serial} is claimed`);
       return deny(`the serial number ${serial} of ${issuer} is not claimed; claim it or add a rule`);
+    case "ra":
+      return deny("a registration authority asks for the device, and no rule with --credential ra admits such devices");
     case "anonymous":
       return deny("the device shows no credential and no rule admits such devices");
   }

@@ -147,6 +147,7 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
     authorities: async () => (await hierarchy()).published,
     issuers: async () => (await hierarchy()).issuers,
     profile: (protocol, label) => profileFor(store, tenant, protocol, label),
+    registrationAuthority: async (profile) => (await profileNamed(store, tenant, profile))?.registrationAuthority ?? "",
     async issueOwn(profile, subject, publicKey, names) {
       return (await build(await requireProfile(profile), subject, publicKey, names)).certificate;
     },

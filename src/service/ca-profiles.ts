@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { keyPurposes } from "../pki/oids.ts";
 import { labelPattern, operationNames } from "../protocols/est/index.ts";
 import type { RenewalRules } from "../protocols/ports.ts";
 import { each } from "../store/paging.ts";
@@ -36,7 +37,7 @@ export async function requireProfile(store: Store, tenant: string, name: string)
 
 /**
  * Changes a profile, or makes one that the EST label of its name asks for. What it does not set is as in the built-in profile
- * `device`. Throws `invalid` for a name that cannot be a label.
+ * `device`. Throws `invalid` for a name that cannot be a label, and for registration authorities without the purposes of one.
  */
 export async function setProfile(acting: Acting, name: string, changes: ProfileChanges): Promise<Profile> {
   const { tenant, store } = acting;
@@ -46,6 +47,7 @@ export async function setProfile(acting: Acting, name: string, changes: ProfileC
   const renewed =
     renewal === undefined ? {} : { renewal: { ...profileOf(before ?? { name, settings: {} }).renewal, ...renewal } };
   const stored: StoredProfile = { tenant, name, ...place, settings: { ...before?.settings, ...rest, ...renewed } };
+  requirePurposes(profileOf(stored));
   await change(acting, "profile-set", name, { ...changes }, [store.profiles.put(stored)]);
   return profileOf(stored);
 }
@@ -69,6 +71,16 @@ async function change(
 ): Promise<void> {
   const line = { tenant, at: clock.now(), actor, action, subject, detail };
   await store.commit([...writes, store.audit.append(line)]);
+}
+
+/** RFC 7030 3.7: id-kp-cmcRA makes the registration authority, and a TLS client needs its own purpose beside it. */
+function requirePurposes({ settings: { extKeyUsage, registrationAuthority } }: Profile): void {
+  const lacking = [keyPurposes.clientAuth, keyPurposes.cmcRA].some((purpose) => !extKeyUsage.includes(purpose));
+  if (registrationAuthority !== "" && lacking)
+    throw new ServiceError(
+      "invalid",
+      "certificates of a registration authority need the purposes clientAuth and cmcRA; set them with: --ext-key-usage clientAuth,cmcRA",
+    );
 }
 
 function requireLabel(name: string): string {

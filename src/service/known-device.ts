@@ -48,6 +48,7 @@ async function findByCredential(store: Store, tenant: string, evidence: Evidence
       return { device: issued?.device === undefined ? undefined : await store.devices.find(tenant, issued.device) };
     }
     case "password":
+    case "ra":
     case "anonymous": {
       const serial = await identityOf("serial", evidence.name);
       if (serial?.provenBy === "idevid") {
@@ -102,6 +103,7 @@ function identitiesOf(tenant: string, device: string, evidence: Evidence): reado
     case "ldevid":
       return [identity("key", key)];
     case "password":
+    case "ra":
     case "anonymous":
       return [identity("key", key), identity("name", folded(name))];
   }

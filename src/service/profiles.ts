@@ -89,9 +89,19 @@ export async function profileNamed(store: Store, tenant: string, name: string): 
 /** A stored profile with the defaults of what it does not set: those of the built-in profile of its name, else of `device`. */
 export function profileOf({ name, protocol, label, settings: changes }: Omit<StoredProfile, "tenant">): Profile {
   const settings: ProfileSettings = { ...(isBuiltIn(name) ? builtIn[name] : builtIn.device), ...changes };
-  const { keys, leastRsaBits, subjectAltName, renewal } = settings;
+  const { keys, leastRsaBits, subjectAltName, renewal, binding, registrationAuthority } = settings;
   const where = protocol === undefined || label === undefined ? {} : { protocol, label };
-  return { name, ...where, settings, keys, leastRsaBits, subjectAltName, renewal };
+  return {
+    name,
+    ...where,
+    settings,
+    keys,
+    leastRsaBits,
+    subjectAltName,
+    renewal,
+    binding,
+    registrationAuthority,
+  };
 }
 
 export function isBuiltIn(name: string): name is keyof typeof builtIn {
@@ -111,6 +121,8 @@ export const builtIn = {
     extKeyUsage: [keyPurposes.clientAuth],
     subjectAltName: ["dNSName"],
     renewal: { after: 0, grace: 0, sameKey: true },
+    binding: "accepted",
+    registrationAuthority: "",
   },
   server: {
     lifetime: 90 * day,
@@ -121,6 +133,8 @@ export const builtIn = {
     extKeyUsage: [keyPurposes.serverAuth],
     subjectAltName: ["dNSName", "iPAddress"],
     renewal: { after: 2 / 3, grace: 0, sameKey: false },
+    binding: "accepted",
+    registrationAuthority: "",
   },
 } as const satisfies Readonly<Record<string, ProfileSettings>>;
 

@@ -23,12 +23,12 @@ export async function byRules(store: Store, tenant: string, evidence: Evidence):
 
 /**
  * Whether the evidence is what the rule speaks of. A serial number and an issuer count only when a credential proves them,
- * and a rule that allows means devices without any credential only when it names them.
+ * and a rule that allows means devices without any credential, or those of a registration authority, only when it names them.
  */
 export function matches({ verdict, match }: Pick<Rule, "verdict" | "match">, evidence: Evidence): boolean {
   if (match.protocol !== undefined && match.protocol !== evidence.protocol) return false;
   if (match.profile !== undefined && match.profile !== evidence.profile) return false;
-  if (match.credential === undefined && verdict === "allow" && evidence.credential === "anonymous") return false;
+  if (match.credential === undefined && verdict === "allow" && mustBeNamed.has(evidence.credential)) return false;
   if (match.credential !== undefined && match.credential !== evidence.credential) return false;
   return patternFits(match.issuer, evidence.issuer) && patternFits(match.serial, evidence.serial);
 }
@@ -48,3 +48,6 @@ export function describeMatch(match: RuleMatch): string {
 function patternFits(pattern: string | undefined, proven: string | undefined): boolean {
   return pattern === undefined || (proven !== undefined && matchesPattern(pattern, proven));
 }
+
+/** What no rule admits by the way: nobody here has seen the device, or its credential. */
+const mustBeNamed: ReadonlySet<Evidence["credential"]> = new Set(["anonymous", "ra"]);

@@ -121,6 +121,7 @@ export async function openTenant(
         status: (certificate) => upstream.issuer.status(certificate),
         isCompromised: (publicKey) => upstream.issuer.isCompromised(publicKey),
         profile: (protocol, label) => upstream.issuer.profile(protocol, label),
+        registrationAuthority: (profile) => upstream.issuer.registrationAuthority(profile),
       },
       trust: trustOf(tenant, store),
       credentials: credentialsOf(tenant, store, clock, randomness),

@@ -181,6 +181,7 @@ export async function openUpstream(tenant: string, parts: UpstreamParts): Promis
       status: (certificate) => own.status(certificate),
       isCompromised: (publicKey) => own.isCompromised(publicKey),
       profile: (protocol, label) => own.profile(protocol, label),
+      registrationAuthority: (profile) => own.registrationAuthority(profile),
     },
     async cas() {
       await current();

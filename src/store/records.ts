@@ -91,7 +91,7 @@ export interface RuleMatch {
   /** Name of an anchor. */
   readonly issuer?: string;
   readonly serial?: string;
-  readonly credential?: "idevid" | "ldevid" | "password" | "anonymous";
+  readonly credential?: "idevid" | "ldevid" | "password" | "ra" | "anonymous";
 }
 
 /** A person's decision that is asked for, or was given. */

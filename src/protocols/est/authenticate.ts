@@ -6,9 +6,10 @@ import type { Write } from "../../core/write.ts";
 import { sha256 } from "../../crypto/mac.ts";
 import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
 import { PathError } from "../../pki/errors.ts";
-import { attribute, equalNames } from "../../pki/name.ts";
-import { attributeTypes } from "../../pki/oids.ts";
+import { attribute, equalNames, isEmptyName } from "../../pki/name.ts";
+import { attributeTypes, keyPurposes } from "../../pki/oids.ts";
 import { validatePath } from "../../pki/path.ts";
+import { extKeyUsageOf } from "../../pki/standard-extensions.ts";
 import type { CertificateProfile, CredentialKind, Ports } from "../ports.ts";
 import { type EstRefusal, EstRefused } from "./errors.ts";
 import type { EnrollRequest } from "./messages.ts";
@@ -27,6 +28,8 @@ export interface Client {
   /** Name of the profile by which the authority here has issued the certificate; undefined when it has not. */
   readonly profile: string | undefined;
   readonly user: string | undefined;
+  /** Name of the registration authority that asks for a device (RFC 7030 3.7); then the certificate is its own. */
+  readonly registrationAuthority: string | undefined;
   /** Signatures that were verified for this. */
   readonly signaturesVerified: number;
   /** To be committed with what the client is granted: they are lost when its credential was taken away meanwhile. */
@@ -54,7 +57,7 @@ export async function authenticate(
     throw new EstRefused("credentials-wrong", "the user does not exist or the password is wrong");
   }
   if (peer.chain.length > 0)
-    return byCertificate(peer, request.kind === "simplereenroll" ? profile.renewal.grace : 0, ports);
+    return byCertificate(request, peer, request.kind === "simplereenroll" ? profile.renewal.grace : 0, profile, ports);
   if (byPassword !== undefined && credentials !== undefined) {
     return {
       ...nobody,
@@ -79,22 +82,33 @@ export function presentedCredential(request: EnrollRequest, peer: Peer): string 
 }
 
 /** What kind of certificate the client showed, unverified; `anonymous` for none and for one that cannot be read. */
-export function presentedKind(peer: Peer, issuers: readonly Certificate[]): CredentialKind {
+export function presentedKind(peer: Peer, issuers: readonly Certificate[], request?: EnrollRequest): CredentialKind {
   const [der] = peer.chain;
   if (der === undefined) return "anonymous";
   try {
-    return isOwn(parseCertificate(der), issuers) ? "ldevid" : "idevid";
+    const leaf = parseCertificate(der);
+    if (!isOwn(leaf, issuers)) return "idevid";
+    return request !== undefined && asksForAnother(request, leaf) ? "ra" : "ldevid";
   } catch {
     return "anonymous";
   }
 }
 
-async function byCertificate(peer: Peer, grace: number, ports: Ports): Promise<Client> {
+async function byCertificate(
+  request: EnrollRequest,
+  peer: Peer,
+  grace: number,
+  profile: CertificateProfile,
+  ports: Ports,
+): Promise<Client> {
   const chain = peer.chain.slice(0, mostChainCertificates).map(parseReceived);
   const leaf = chain[0] as Certificate;
   const issuers = await ports.issuer.issuers();
   // The two sets of anchors are kept apart: what a manufacturer signed is never taken for one of our own certificates.
-  if (isOwn(leaf, issuers)) return ldevid(leaf, issuers, grace, ports);
+  if (isOwn(leaf, issuers)) {
+    const holder = await ldevid(leaf, issuers, grace, ports);
+    return asksForAnother(request, leaf) ? registrationAuthority(holder, profile, ports) : holder;
+  }
   return idevid(chain, ports);
 }
 
@@ -129,6 +143,41 @@ async function ldevid(
     profile: status.profile,
     signaturesVerified,
     writes: status.writes,
+  };
+}
+
+/**
+ * RFC 7030 3.7: who shows a certificate of ours with id-kp-cmcRA may ask for others. RFC 7030 4.2.2 lets a certificate be
+ * renewed under itself alone, so a registration authority renews its own, and nobody else's.
+ */
+function asksForAnother({ kind, csr }: EnrollRequest, leaf: Certificate): boolean {
+  const mayEnrol = extKeyUsageOf(leaf.extensions)?.includes(keyPurposes.cmcRA) === true;
+  return mayEnrol && kind !== "simplereenroll" && !isEmptyName(csr.subject) && !equalNames(csr.subject, leaf.subject);
+}
+
+async function registrationAuthority(
+  holder: Client,
+  { name, registrationAuthority: delegates }: CertificateProfile,
+  ports: Ports,
+): Promise<Client> {
+  const own = holder.profile ?? "";
+  const names = await ports.issuer.registrationAuthority(own);
+  // Other protocols have the purpose too (RFC 8995 5.5.4); the right is given by the profile, for as long as that says so.
+  if (names === "") return holder;
+  // With it a registration authority could make others, which the operator never saw.
+  if (delegates !== "")
+    throw new EstRefused(
+      "profile-not-the-client",
+      `a registration authority asked for the profile ${name}, whose holders are registration authorities themselves`,
+    );
+  return {
+    ...holder,
+    credential: "ra",
+    name: undefined,
+    mayName: (asked) => matchesPattern(names, asked),
+    // What is renewed is never its own certificate.
+    profile: undefined,
+    registrationAuthority: holder.name ?? own,
   };
 }
 
@@ -205,6 +254,7 @@ const nobody = {
   certificate: undefined,
   profile: undefined,
   user: undefined,
+  registrationAuthority: undefined,
   signaturesVerified: 0,
   writes: [],
 };

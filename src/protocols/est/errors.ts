@@ -17,13 +17,16 @@ export type EstRefusal =
   | "credentials-missing"
   | "credentials-malformed"
   | "credentials-wrong"
+  | "credentials-stale"
   | "certificate-malformed"
   | "certificate-unknown"
   | "certificate-expired"
   | "certificate-not-yet-valid"
   | "certificate-revoked"
+  | "binding-missing"
   | "binding-malformed"
   | "binding-wrong"
+  | "binding-used"
   | "idevid-on-reenroll"
   | "profile-not-the-client"
   | "renewal-too-early"
@@ -50,6 +53,11 @@ const unauthorized: RefusalRow = {
   status: 401,
   text: "This request is not authenticated. Present a device certificate that is valid here, or a user name and password.",
   endsSession: false,
+};
+// RFC 7030 3.5: a refusal should say that linking is what failed.
+const unlinked: RefusalRow = {
+  ...unauthorized,
+  text: "challengePassword must hold the channel binding of this TLS connection (RFC 7030 3.5).",
 };
 const forbidden = (text: string): RefusalRow => ({ status: 403, text, endsSession: true });
 const later: RefusalRow = {
@@ -79,19 +87,19 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "credentials-missing": unauthorized,
   "credentials-malformed": unauthorized,
   "credentials-wrong": unauthorized,
+  // RFC 7616 3.3: the challenge that goes with it says so, because the password is right.
+  "credentials-stale": unauthorized,
   "certificate-malformed": unauthorized,
   "certificate-unknown": unauthorized,
   "certificate-expired": unauthorized,
   "certificate-not-yet-valid": unauthorized,
   "certificate-revoked": unauthorized,
-  // RFC 7030 3.5: a refusal should say that linking is what failed.
-  "binding-malformed": {
+  "binding-missing": unlinked,
+  "binding-malformed": unlinked,
+  "binding-wrong": unlinked,
+  "binding-used": {
     ...unauthorized,
-    text: "challengePassword must hold the channel binding of this TLS connection (RFC 7030 3.5).",
-  },
-  "binding-wrong": {
-    ...unauthorized,
-    text: "challengePassword must hold the channel binding of this TLS connection (RFC 7030 3.5).",
+    text: "The channel binding of this TLS connection has served another request (RFC 9266 4.1); connect again.",
   },
   "idevid-on-reenroll": forbidden(
     "Re-enrolment needs the certificate to be renewed; a manufacturer's certificate enrols with simpleenroll.",

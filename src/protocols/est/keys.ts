@@ -1,6 +1,6 @@
-import { base64, utf8 } from "../../core/bytes.ts";
+import { base64, equal, utf8 } from "../../core/bytes.ts";
 import type { ChannelBinding, Peer } from "../../core/link.ts";
-import { equalSecret } from "../../crypto/mac.ts";
+import { equalSecret, sha256 } from "../../crypto/mac.ts";
 import { EstRefused } from "./errors.ts";
 
 /**
@@ -14,6 +14,34 @@ export function bindingType(peer: Peer): ChannelBinding {
 /** The challengePassword that links a request to this association: the binding in base64. */
 export function challengePassword(peer: Peer): string {
   return base64(peer.binding(bindingType(peer)));
+}
+
+/**
+ * Holds the link between a request and its association against what the profile wants (RFC 7030 3.5). RFC 9266 4.1 lets a
+ * binding authenticate once: the same octets may come again on the association, another linked request may not. Throws
+ * EstRefused `binding-missing`, `binding-used`, and what `verifyBinding` throws.
+ */
+export function checkBinding(
+  request: { readonly raw: Uint8Array; readonly challengePassword: string | undefined },
+  binding: "accepted" | "required",
+  peer: Peer,
+): void {
+  if (request.challengePassword === undefined) {
+    if (binding === "accepted") return;
+    throw new EstRefused(
+      "binding-missing",
+      `the profile demands the ${bindingType(peer)} binding of the connection in challengePassword, and there is none`,
+    );
+  }
+  const linked = linkedRequests.get(peer);
+  const request256 = sha256(request.raw);
+  if (linked !== undefined && !equal(linked, request256))
+    throw new EstRefused(
+      "binding-used",
+      `the ${bindingType(peer)} of this connection has linked another request to it`,
+    );
+  verifyBinding(request.challengePassword, peer);
+  linkedRequests.set(peer, request256);
 }
 
 /**
@@ -32,3 +60,6 @@ export function verifyBinding(presented: string, peer: Peer): void {
     throw new EstRefused("binding-wrong", `challengePassword is not the ${bindingType(peer)} of this connection`);
   }
 }
+
+/** What each association's binding has linked, by SHA-256; it goes with the association. */
+const linkedRequests = new WeakMap<Peer, Uint8Array>();

@@ -15,6 +15,8 @@ const profile: CertificateProfile = {
   leastRsaBits: 3072,
   subjectAltName: [],
   renewal: { after: 0.5, grace: 0, sameKey: false },
+  binding: "accepted",
+  registrationAuthority: "",
 };
 const key = newKey().signer;
 

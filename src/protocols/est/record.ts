@@ -211,9 +211,13 @@ export function carriedByHandshake(credential: Client["credential"]): readonly s
 /** The variant of the survey that a request with this credential runs. */
 export function variantOf(operation: string, credential: Client["credential"]): string {
   if (operation === "simplereenroll") return "est/reenroll";
-  return { idevid: "est/idevid", ldevid: "est/ldevid", password: "est/password", anonymous: "est/anonymous" }[
-    credential
-  ];
+  return {
+    idevid: "est/idevid",
+    ldevid: "est/ldevid",
+    password: "est/password",
+    ra: "est/registration-authority",
+    anonymous: "est/anonymous",
+  }[credential];
 }
 
 export const estServerPlayer: RoleBinding = {

@@ -10,7 +10,7 @@ import type { CertificateProfile, Decision, Evidence, Issuance, Ports } from "..
 import { authenticate, type Client } from "./authenticate.ts";
 import { waitingLifetime } from "./constants.ts";
 import { EstRefused } from "./errors.ts";
-import { verifyBinding } from "./keys.ts";
+import { checkBinding } from "./keys.ts";
 import { type EnrollRequest, type EstReply, encodeCertificates } from "./messages.ts";
 import { checkProfile, requireProfile } from "./profile.ts";
 import { caPlayer, carriedByRequest, known, note, recordClient, recordFrame, variantOf } from "./record.ts";
@@ -27,7 +27,7 @@ export async function enroll(
 ): Promise<EstStep> {
   let label = shortened(formatName(request.csr.subject)) || "unnamed device";
   let known = false;
-  recordAssociation(peer, await ports.issuer.issuers(), ports);
+  recordAssociation(peer, await ports.issuer.issuers(), ports, request);
   try {
     const profile = await requireProfile(request, ports);
     const client = await authenticate(request, peer, profile, ports);
@@ -42,7 +42,7 @@ export async function enroll(
       repeated: session !== undefined,
     });
     // RFC 7030 3.5 and 4.2.3: a repeated request is held to the same checks, a binding to its own association among them.
-    checkRequest(request, peer, ports);
+    checkRequest(request, client, profile, peer, ports);
     if (await ports.issuer.isCompromised(request.csr.subjectPublicKeyInfo))
       throw new EstRefused("key-revoked", "a certificate of the request's key was revoked for keyCompromise");
     if (session?.kind === "granted") return await repeated(session, ports);
@@ -97,9 +97,16 @@ function checkOperation(request: EnrollRequest, client: Client): void {
 }
 
 /** Channel binding (RFC 7030 3.5) and proof of possession (4.2.1). */
-function checkRequest(request: EnrollRequest, peer: Peer, ports: Ports): void {
+function checkRequest(
+  request: EnrollRequest,
+  client: Client,
+  { binding }: CertificateProfile,
+  peer: Peer,
+  ports: Ports,
+): void {
   const { csr } = request;
-  if (csr.challengePassword !== undefined) verifyBinding(csr.challengePassword, peer);
+  // RFC 7030 3.7: what a registration authority hands on is bound to the association that it had with the device.
+  if (client.credential !== "ra") checkBinding(csr, binding, peer);
   ports.run.operation({
     operation: "verify",
     algorithm: csr.publicKey.kind,
@@ -233,6 +240,7 @@ function evidenceOf(
     proven: client.credential !== "anonymous",
     ...(client.serial === undefined ? {} : { serial: client.serial }),
     ...(client.issuer === undefined ? {} : { issuer: client.issuer }),
+    ...(client.registrationAuthority === undefined ? {} : { registrationAuthority: client.registrationAuthority }),
     ...(client.certificate === undefined ? {} : { certificate: hex(sha256(client.certificate.raw)) }),
     key: hex(sha256(request.csr.subjectPublicKeyInfo)),
     // With the names: a person's yes is to what was shown, and to nothing else that the same key may ask for.
@@ -253,7 +261,8 @@ function describe(request: EnrollRequest): Decoded {
 }
 
 /** What the decision was made on, for the ledger. */
-function shown({ credential, name, proven, serial, issuer, operation, profile, address }: Evidence): Decoded {
+function shown(evidence: Evidence): Decoded {
+  const { credential, name, proven, serial, issuer, registrationAuthority, operation, profile, address } = evidence;
   return {
     operation,
     profile,
@@ -263,6 +272,7 @@ function shown({ credential, name, proven, serial, issuer, operation, profile, a
     address,
     ...(serial === undefined ? {} : { serial }),
     ...(issuer === undefined ? {} : { issuer }),
+    ...(registrationAuthority === undefined ? {} : { registrationAuthority }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Certificate } from "../../pki/certificate.ts";
 import type { Ports } from "../ports.ts";
 import { presentedKind } from "./authenticate.ts";
 import { type EstRefused, refusals } from "./errors.ts";
+import type { EnrollRequest } from "./messages.ts";
 import { carriedByHandshake, recordFrame, recordHandshake } from "./record.ts";
 import type { EstStep } from "./session.ts";
 
@@ -10,9 +11,14 @@ import type { EstStep } from "./session.ts";
 export const stranger = { label: "unknown device", known: false };
 
 /** The association's handshake, once for each run. */
-export function recordAssociation(peer: Peer, issuers: readonly Certificate[], ports: Ports): void {
+export function recordAssociation(
+  peer: Peer,
+  issuers: readonly Certificate[],
+  ports: Ports,
+  request?: EnrollRequest,
+): void {
   if (ports.run.begun) return;
-  const carries = carriedByHandshake(presentedKind(peer, issuers));
+  const carries = carriedByHandshake(presentedKind(peer, issuers, request));
   recordHandshake(ports.run, peer, "coordinator", peer.chain, carries);
 }
 

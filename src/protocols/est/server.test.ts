@@ -37,6 +37,8 @@ const device: CertificateProfile = {
   leastRsaBits: 2048,
   subjectAltName: [],
   renewal: { after: 0, grace: 0, sameKey: true },
+  binding: "accepted",
+  registrationAuthority: "",
 };
 
 async function message(kind: "simpleenroll" | "simplereenroll", label?: string): Promise<EstRequest> {
@@ -80,6 +82,7 @@ async function step(
       issuers: async () => [root.certificate],
       status: async () => house.status ?? { kind: "good", profile: "device", writes: [] },
       isCompromised: async (publicKey) => house.compromised !== undefined && equal(publicKey, house.compromised),
+      registrationAuthority: async () => "",
       profile: async (_, label) => (label === undefined ? (house.profile ?? device) : undefined),
     },
     trust: { manufacturers: async () => [] },

@@ -35,6 +35,13 @@ const settings = z.strictObject({
     grace: milliseconds(3653 * day).describe("milliseconds after its end in which it may still be renewed"),
     sameKey: z.boolean().describe("whether the key may stay the same"),
   }),
+  binding: z
+    .enum(["accepted", "required"])
+    .describe("whether a request has to hold the channel binding (RFC 7030 3.5)"),
+  registrationAuthority: z
+    .string()
+    .max(256)
+    .describe("names that holders may ask for as registration authorities; may hold `*`, empty for none"),
 });
 
 export const profile = z.object({

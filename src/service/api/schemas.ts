@@ -83,7 +83,7 @@ export const runLedger = z.object({
   omitted: z.number().int().min(0),
 });
 
-const credential = z.enum(["idevid", "ldevid", "password", "anonymous"]);
+const credential = z.enum(["idevid", "ldevid", "password", "ra", "anonymous"]);
 /** Strict: a misspelt condition would be none, and the rule would match every device. */
 export const ruleMatch = z.strictObject({
   protocol: z.string().min(1).max(32).optional(),
