@@ -42,3 +42,16 @@ test("fail/other forms and times that do not exist", () => {
   for (const milliseconds of [Number.NaN, 253_402_300_800_000, -62_167_219_200_001])
     assert.throws(() => timeText(milliseconds), { code: "bad-value" });
 });
+
+test("fail/an octet that is no digit, wherever it stands", () => {
+  for (const [tag, text] of [
+    [tags.utcTime, "130509035331Z"],
+    [tags.generalizedTime, "20130509035331Z"],
+  ] as const)
+    for (let at = 0; at < text.length; at += 1)
+      for (const octet of [0x2f, 0x3a, 0x00, 0xff]) {
+        const content = Uint8Array.from(utf8(text));
+        content[at] = octet;
+        assert.throws(() => timeOf(tag, content), { code: "bad-value" }, `${octet} at ${at}`);
+      }
+});
