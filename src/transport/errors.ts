@@ -16,6 +16,7 @@ export type TransportErrorCode =
   | "unusable-credential"
   | "address-in-use"
   | "listen-failed"
+  | "invalid-address"
   | "service-not-running";
 
 /** The error of every transport room: one code of the closed union and one sentence. */

@@ -4,6 +4,7 @@ import type { TLSSocket } from "node:tls";
 import { view } from "../../core/bytes.ts";
 import type { ChannelBinding, Peer, Security } from "../../core/link.ts";
 import { TransportError } from "../errors.ts";
+import { sourceOf } from "./source.ts";
 
 /**
  * The other end of a TLS association whose handshake is complete; the same object for each call on one socket.
@@ -19,19 +20,24 @@ export function peerOf(socket: TLSSocket, end: "client" | "server"): Peer {
   return peer;
 }
 
-/** `192.0.2.7:41234`, `[2001:db8::1]:41234` or `unknown`; an IPv4 address that arrived at an IPv6 socket is written as IPv4. */
+/**
+ * `192.0.2.7:41234`, `[2001:db8::1]:41234` or `unknown`, as a listed proxy says when there is one; an IPv4 address that
+ * arrived at an IPv6 socket is written as IPv4.
+ */
 export function addressOf(socket: {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
 }): string {
-  if (socket.remoteAddress === undefined) return "unknown";
+  const source = sourceOf(socket);
+  if (source === undefined && socket.remoteAddress === undefined) return "unknown";
   const host = hostOf(socket);
-  return host.includes(":") ? `[${host}]:${socket.remotePort}` : `${host}:${socket.remotePort}`;
+  const port = source?.port ?? socket.remotePort;
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** The peer's address without its port. */
 export function hostOf(socket: { readonly remoteAddress?: string | undefined }): string {
-  const address = socket.remoteAddress ?? "unknown";
+  const address = sourceOf(socket)?.host ?? socket.remoteAddress ?? "unknown";
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice("::ffff:".length) : address;
 }
 

@@ -64,6 +64,8 @@ const answers = {
 
 const silent = {
   "handshake-failed": "The TLS handshake failed.",
+  "proxy-header-malformed": "A listed proxy opened a connection with a PROXY protocol header that is not well formed.",
+  "proxy-header-missing": "A listed proxy opened a connection without the PROXY protocol's header; let it send one.",
   "request-aborted": "The peer ended the connection before its request was complete or answered.",
   "too-many-connections-of-address": "One address has too many connections.",
 } as const;

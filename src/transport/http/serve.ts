@@ -3,6 +3,8 @@ import type { AddressInfo, Socket } from "node:net";
 import { type FastifyRequest, fastify } from "fastify";
 import { codeOf } from "../../core/errors.ts";
 import { reasonOf, TransportError } from "../errors.ts";
+import type { AddressList } from "./address-list.ts";
+import { behindProxies } from "./behind-proxies.ts";
 import { readBody } from "./body.ts";
 import { type OpenConnection, trackConnections } from "./connections.ts";
 import { fieldsOf, originForm, refusalOfHead } from "./head.ts";
@@ -43,6 +45,8 @@ export interface ServingOptions {
   /** 0 for any free port. */
   readonly port: number;
   readonly limits?: Partial<HttpLimits>;
+  /** Whose connections must begin with the PROXY protocol's header, and are then the ones of whom it names. */
+  readonly proxies?: AddressList;
   /** Told of every request that the listener answered by itself or could not answer; must not throw. */
   readonly onError?: (report: RefusalReport) => void;
 }
@@ -157,6 +161,8 @@ export async function serve<S extends Socket>(
     });
   }
 
+  const dropWaiting =
+    options.proxies === undefined ? noop : behindProxies(server, options.proxies, limits.handshakeTimeout, report);
   try {
     await app.listen({ host: options.host, port: options.port });
   } catch (cause) {
@@ -170,6 +176,7 @@ export async function serve<S extends Socket>(
     async close(milliseconds = 5_000) {
       const closed = app.close();
       connections.stop();
+      dropWaiting();
       const deadline = setTimeout(connections.destroyAll, milliseconds);
       try {
         await closed;
@@ -229,6 +236,7 @@ function listenError(cause: unknown, host: string, port: number): TransportError
   });
 }
 
+const noop = () => {};
 const noBody = new Uint8Array(0);
 
 // A label, a serial number or a token; find-my-way's own default of 100 is short for the last.
