@@ -1,24 +1,105 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { HatcheryError } from "../src/core/errors.ts";
-import { type OpensslCa, opensslCa } from "../test/system/openssl-ca.ts";
+import type { OpensslCa } from "../test/system/openssl-ca.ts";
+import { builtProgram, installBuilt } from "./built.ts";
+import { checkDevice, deviceEst } from "./device.ts";
+import { type Estserver, filesOf, globalsign, withEstserver } from "./globalsign-server.ts";
 import { type Hatchery, withHatchery } from "./hatchery.ts";
-import { grantedRun } from "./ledger.ts";
-import { checkCertificate, makeIdevid, makeLeaf, makeManufacturer } from "./openssl.ts";
-import { command, type InteropContext, type InteropPeer, type InteropVariant, type Log } from "./peer.ts";
+import { grantedRun, refusedRun } from "./ledger.ts";
+import {
+  type Authorities,
+  authoritiesIn,
+  type Credential,
+  checkCertificate,
+  fingerprintOf,
+  makeIdevid,
+  makeLeaf,
+  makeManufacturer,
+  makeRequest,
+  splitCertificates,
+} from "./openssl.ts";
+import { command, type InteropContext, type InteropPeer, type InteropVariant, succeed } from "./peer.ts";
 
 const peer: InteropPeer = {
   protocol: "est",
-  peer: "globalsign-est",
+  peer: globalsign.peer,
   packaged: false,
-  install,
-  version: async () => (await command("estserver", ["-version"])).output.split("\n", 1)[0] ?? "unknown",
+  install: (log) => installBuilt(globalsign, log),
+  version: async () =>
+    (await command(builtProgram(globalsign, "estserver"), ["-version"])).output.split("\n", 1)[0] ?? "",
   variants: [
-    variant("upstream-password", async (bench) => {
+    serving("cacerts", async (bench) => {
+      const { root } = await fetchAuthorities(bench);
+      assert.equal(await fingerprintOf(root), await fingerprintOf(bench.hatchery.root), "the root that was stored");
+      return "estclient stored the CA's own root and the issuing CA beneath it";
+    }),
+
+    serving("password", async (bench) => {
+      const enrolled = await enrolByPassword(bench);
+      await checkIssued(bench, enrolled, "sensor-1");
+      const { link } = await grantedRun(bench.hatchery, "est/password", "sensor-1");
+      return `estclient stored a certificate for its key; granted as est/password over ${link.split(" ")[0]}`;
+    }),
+
+    serving("idevid", async (bench) => {
+      const device = await claimedDevice(bench);
+      const enrolled = await enrol(bench, "simpleenroll", "ldevid", serial, shown(device));
+      await checkIssued(bench, enrolled, serial);
+      await grantedRun(bench.hatchery, "est/idevid", serial);
+      return "estclient showed the manufacturer's certificate and stored one of the CA; granted as est/idevid";
+    }),
+
+    serving("renew", async (bench) => {
+      const first = await enrolByPassword(bench);
+      const second = await enrol(bench, "simplereenroll", "renewed", "sensor-1", shown(first));
+      await checkIssued(bench, second, "sensor-1");
+      assert.notEqual(await fingerprintOf(second.certificate), await fingerprintOf(first.certificate));
+      await grantedRun(bench.hatchery, "est/reenroll", "sensor-1");
+      return "estclient renewed its certificate under the old one, with a new key; granted as est/reenroll";
+    }),
+
+    serving("renew-same-key", async (bench) => {
+      const first = await enrolByPassword(bench);
+      // Without a request of its own estclient copies the names of the certificate and signs with its key.
+      const certificate = join(bench.directory, "renewed.pem");
+      await bench.estclient("reenroll", ...shown(first), "-out", certificate);
+      await checkIssued(bench, { certificate, key: first.key }, "sensor-1");
+      await grantedRun(bench.hatchery, "est/reenroll", "sensor-1");
+      return "estclient renewed its certificate for the same key; granted as est/reenroll";
+    }),
+
+    serving("label", async (bench) => {
+      await bench.hatchery.cli("ca", "profile", "set", "line7", "--lifetime", "3");
+      const enrolled = await enrolByPassword(bench, ["-aps", "line7"]);
+      await checkIssued(bench, enrolled, "sensor-1");
+      const days = await succeed("openssl", [
+        "x509",
+        "-in",
+        enrolled.certificate,
+        "-noout",
+        "-checkend",
+        "345600",
+      ]).then(
+        () => "more",
+        () => "at most",
+      );
+      assert.equal(days, "at most", "the certificate is valid for four days more");
+      return "the additional path segment of estclient chose the profile of that name";
+    }),
+
+    serving("wrong-password", async (bench) => {
+      await addUser(bench);
+      const { request } = await makeRequest(bench.directory, "sensor-1", "sensor-1");
+      const wrong = ["-user", user, "-pass", "not the password"];
+      const { code, output } = await bench.tryEstclient("enroll", "-csr", request, ...wrong);
+      assert.notEqual(code, 0);
+      assert.match(output, /This request is not authenticated\./);
+      await refusedRun(bench.hatchery, "credentials-wrong");
+      return "estclient showed the sentence of the 401; refused as credentials-wrong";
+    }),
+
+    certifying("upstream-password", async (bench) => {
       const { hatchery, directory, upstream } = bench;
       const password = join(directory, "password");
       writeFileSync(password, "secret\n");
@@ -27,148 +108,199 @@ const peer: InteropPeer = {
       return "the device's request went up and its certificate came back; granted as est/idevid";
     }),
 
-    variant("upstream-ra", async (bench) => {
-      const { hatchery, directory, upstream, issuing } = bench;
-      const ra = await makeLeaf(directory, "ra", filesOf(issuing), ["extendedKeyUsage=clientAuth,1.3.6.1.5.5.7.3.28"]);
+    certifying("upstream-ra", async (bench) => {
+      const { hatchery, directory, upstream, server } = bench;
+      const purposes = ["extendedKeyUsage=clientAuth,1.3.6.1.5.5.7.3.28"];
+      const ra = await makeLeaf(directory, "ra", filesOf(server.issuing), purposes);
       await hatchery.cli("ca", "upstream", "set", ...upstream, "--cert", ra.certificate, "--key", ra.key);
       await onboard(bench, "auto");
       return "a registration authority's request with the device's channel binding was certified; granted as est/idevid";
+    }),
+
+    enrolling("device-enroll", async (bench) => {
+      const device = await deviceEst(bench, bench.asked());
+      await checkDevice(device, bench.server, "sensor-1");
+      await checkAnchors(device.authorities, bench.server);
+      return "the device took the CA's certificates and one of its own from estserver";
+    }),
+
+    enrolling("device-renew", async (bench) => {
+      const first = await deviceEst(bench, bench.asked());
+      const before = await fingerprintOf(first.certificate);
+      const renewed = await deviceEst(bench, ["--url", bench.server.url, "--renew"]);
+      await checkDevice(renewed, bench.server, "sensor-1");
+      assert.notEqual(await fingerprintOf(renewed.certificate), before);
+      return "the device renewed its certificate under the old one, with a new key";
+    }),
+
+    enrolling("device-label", async (bench) => {
+      const device = await deviceEst(bench, bench.asked("/line7"));
+      await checkDevice(device, bench.server, "sensor-1");
+      return "the device enrolled below an additional path segment of estserver";
+    }),
+
+    enrolling("device-key-kinds", async (bench) => {
+      for (const kind of ["P-384", "RSA-2048"] as const) {
+        const out = join(bench.directory, kind);
+        const device = await deviceEst({ ...bench, out }, [...bench.asked(), "--key-kind", kind]);
+        await checkDevice(device, bench.server, "sensor-1");
+      }
+      return "the device got certificates for a P-384 and an RSA key";
     }),
   ],
 };
 export default peer;
 
-interface Bench {
+interface Serving {
   readonly hatchery: Hatchery;
   readonly directory: string;
-  /** Options that name the running upstream and its root. */
-  readonly upstream: readonly string[];
-  readonly root: OpensslCa;
-  readonly issuing: OpensslCa;
+  /** Runs estclient against Hatchery; it must end well. */
+  readonly estclient: (operation: string, ...args: readonly string[]) => Promise<string>;
+  readonly tryEstclient: (operation: string, ...args: readonly string[]) => ReturnType<typeof command>;
 }
 
-function variant(name: string, run: (bench: Bench) => Promise<string>): InteropVariant {
+interface Certifying {
+  readonly hatchery: Hatchery;
+  readonly directory: string;
+  readonly server: Estserver;
+  /** Options that name the running upstream and its root. */
+  readonly upstream: readonly string[];
+}
+
+interface Enrolling {
+  readonly directory: string;
+  readonly signal: AbortSignal;
+  readonly server: Estserver;
+  /** Options of a first enrolment as `sensor-1`; estserver asks nobody for a password, and needs none. */
+  readonly asked: (label?: string) => readonly string[];
+}
+
+/** estclient against Hatchery. */
+function serving(name: string, run: (bench: Serving) => Promise<string>): InteropVariant {
+  return {
+    name,
+    role: "EST server",
+    run: ({ directory, signal }: InteropContext) =>
+      withHatchery({ directory, signal }, (hatchery) => {
+        const file = builtProgram(globalsign, "estclient");
+        const target = ["-server", new URL(hatchery.url).host, "-explicit", hatchery.root];
+        const words = (operation: string, args: readonly string[]) => [operation, ...target, ...args];
+        return run({
+          hatchery,
+          directory,
+          estclient: (operation, ...args) => succeed(file, words(operation, args), { signal }),
+          tryEstclient: (operation, ...args) => command(file, words(operation, args), { signal }),
+        });
+      }),
+  };
+}
+
+/** A device that Hatchery onboards with certificates of estserver. */
+function certifying(name: string, run: (bench: Certifying) => Promise<string>): InteropVariant {
   return {
     name,
     role: "registration authority",
     run: ({ directory, signal, log }: InteropContext) =>
       withHatchery({ directory, signal }, (hatchery) =>
-        withUpstream(directory, signal, log, (started) => run({ hatchery, directory, ...started })),
+        withEstserver({ directory, signal, log }, (server) => {
+          const url = `${server.url}/.well-known/est`;
+          const upstream = ["--url", url, "--anchor", server.root.certificateFile];
+          return run({ hatchery, directory, server, upstream });
+        }),
       ),
   };
 }
 
-/** Onboards a device by its manufacturer's certificate, and holds what it got against the upstream's CA. */
-async function onboard({ hatchery, directory, root, issuing }: Bench, binding: "auto" | "never"): Promise<void> {
+/** Our device against estserver. */
+function enrolling(name: string, run: (bench: Enrolling) => Promise<string>): InteropVariant {
+  return {
+    name,
+    role: "EST client",
+    run: ({ directory, signal, log }: InteropContext) =>
+      withEstserver({ directory, signal, log }, (server) => {
+        const password = join(directory, "password");
+        writeFileSync(password, "unused\n");
+        const asked = (label = "") => [
+          ...["--url", `${server.url}${label}`, "--ca", server.root.certificateFile, "--name", "sensor-1"],
+          ...["--user", "sensor", "--password-file", password],
+        ];
+        return run({ directory, signal, server, asked });
+      }),
+  };
+}
+
+/** A key, a request by openssl and a certificate for it. */
+async function enrol(
+  { directory, estclient }: Serving,
+  operation: "simpleenroll" | "simplereenroll",
+  file: string,
+  commonName: string,
+  args: readonly string[],
+): Promise<Credential> {
+  const { key, request } = await makeRequest(directory, file, commonName);
+  const certificate = join(directory, `${file}.pem`);
+  const command = operation === "simpleenroll" ? "enroll" : "reenroll";
+  await estclient(command, "-csr", request, ...args, "-out", certificate);
+  return { certificate, key };
+}
+
+async function enrolByPassword(bench: Serving, args: readonly string[] = []): Promise<Credential> {
+  await addUser(bench);
+  return enrol(bench, "simpleenroll", "sensor-1", "sensor-1", ["-user", user, "-pass", password, ...args]);
+}
+
+async function addUser({ hatchery, directory }: Serving): Promise<void> {
+  const file = join(directory, "password");
+  writeFileSync(file, password, { mode: 0o600 });
+  await hatchery.cli("est", "user", "add", user, "--devices", "sensor-*", "--password-file", file);
+}
+
+async function claimedDevice({ hatchery, directory }: Pick<Serving, "hatchery" | "directory">): Promise<Credential> {
   const manufacturer = await makeManufacturer(directory, "Example");
   const device = await makeIdevid(directory, manufacturer, serial);
   await hatchery.cli("trust", "add", manufacturer.certificate, "--name", "example");
   await hatchery.cli("claim", serial);
+  return device;
+}
+
+/** Options with which estclient shows a certificate. */
+function shown({ certificate, key }: Credential): readonly string[] {
+  return ["-certs", certificate, "-key", key];
+}
+
+async function checkIssued(bench: Serving, { certificate, key }: Credential, commonName: string): Promise<void> {
+  await checkCertificate(certificate, await fetchAuthorities(bench), { key, commonName });
+}
+
+async function fetchAuthorities({ directory, estclient }: Serving): Promise<Authorities> {
+  const file = join(directory, "cacerts.pem");
+  await estclient("cacerts", "-out", file);
+  return authoritiesIn(splitCertificates(directory, "authority", readFileSync(file, "utf8")));
+}
+
+/** Onboards a device by its manufacturer's certificate, and holds what it got against the upstream's CA. */
+async function onboard({ hatchery, directory, server }: Certifying, binding: "auto" | "never"): Promise<void> {
+  const device = await claimedDevice({ hatchery, directory });
   const out = join(directory, "device");
   const credential = ["--cert", device.certificate, "--key", device.key, "--name", serial, "--out", out];
-  await hatchery.cli(
-    "device",
-    "est",
-    "--url",
-    hatchery.url,
-    "--ca",
-    hatchery.root,
-    ...credential,
-    "--binding",
-    binding,
-  );
-  const wanted = { key: join(out, "current", "key.pem"), commonName: serial };
-  const authorities = { root: root.certificateFile, issuing: issuing.certificateFile };
-  await checkCertificate(join(out, "current", "cert.pem"), authorities, wanted);
-  assert.match(readFileSync(join(out, "current", "ca.pem"), "utf8"), new RegExp(body(root)));
+  const target = ["--url", hatchery.url, "--ca", hatchery.root];
+  await hatchery.cli("device", "est", ...target, ...credential, "--binding", binding);
+  const current = (name: string) => join(out, "current", name);
+  const files = { out, certificate: current("cert.pem"), key: current("key.pem"), authorities: current("ca.pem") };
+  await checkDevice(files, server, serial);
+  assert.match(readFileSync(files.authorities, "utf8"), new RegExp(lineOf(server.root)));
   await grantedRun(hatchery, "est/idevid", serial);
 }
 
-/** Runs `use` beside an EST server of its own, over a CA that openssl made. */
-async function withUpstream(
-  directory: string,
-  signal: AbortSignal,
-  log: Log,
-  use: (started: Pick<Bench, "upstream" | "root" | "issuing">) => Promise<string>,
-): Promise<string> {
-  const root = opensslCa(directory, "upstream-root", { algorithm: "RSA-2048" });
-  const issuing = opensslCa(directory, "upstream-issuing", { algorithm: "RSA-2048", issuer: root });
-  const names = ["subjectAltName=DNS:localhost,IP:127.0.0.1", "extendedKeyUsage=serverAuth"];
-  const server = await makeLeaf(directory, "server", filesOf(issuing), names);
-  const chain = join(directory, "upstream-chain.pem");
-  writeFileSync(chain, issuing.certificate + root.certificate);
-  const port = await freePort();
-  const configuration = join(directory, "estserver.json");
-  const address = `127.0.0.1:${port}`;
-  const settings = {
-    mock_ca: { certificates: chain, private_key: issuing.keyFile },
-    tls: { listen_address: address, certificates: server.certificate, private_key: server.key, client_cas: [chain] },
-    allowed_hosts: ["127.0.0.1"],
-    healthcheck_password: "unused",
-    rate_limit: 1000,
-    timeout: 30,
-  };
-  writeFileSync(server.certificate, readFileSync(server.certificate, "utf8") + issuing.certificate);
-  writeFileSync(configuration, JSON.stringify(settings));
-  const child = spawn("estserver", ["-config", configuration], { stdio: ["ignore", "ignore", "pipe"], signal });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => log(text.trimEnd()));
-  child.on("error", () => {});
-  try {
-    await listening(port, signal);
-    const url = `https://${address}/.well-known/est`;
-    return await use({ upstream: ["--url", url, "--anchor", root.certificateFile], root, issuing });
-  } finally {
-    child.kill("SIGTERM");
-  }
-}
-
-async function install(log: Log): Promise<void> {
-  const found = () =>
-    command("estserver", ["-version"]).then(
-      ({ code }) => code === 0,
-      () => false,
-    );
-  if (await found()) return;
-  const words = ["install", `${program}@latest`];
-  log(`go ${words.join(" ")}`);
-  const { output } = await command("go", words);
-  if (await found()) return;
-  throw new HatcheryError(
-    "not-installed",
-    `estserver is not in the PATH, and go ${words.join(" ")} said: ${output.trim()}`,
-  );
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
-}
-
-/** Resolves when something listens on the port of this machine. */
-async function listening(port: number, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, "127.0.0.1", () => resolve(true)).once("error", () => resolve(false));
-      socket.once("connect", () => socket.destroy());
-    });
-    if (open) return;
-    await delay(50, undefined, { signal });
-  }
-}
-
-function filesOf({ certificateFile, keyFile }: OpensslCa) {
-  return { certificate: certificateFile, key: keyFile };
+async function checkAnchors(file: string, { root }: Estserver): Promise<void> {
+  assert.match(readFileSync(file, "utf8"), new RegExp(lineOf(root)), "the root is not among the anchors");
 }
 
 /** A line of base64 that stands in this certificate alone. */
-function body({ certificate }: OpensslCa): string {
+function lineOf({ certificate }: OpensslCa): string {
   return (certificate.trim().split("\n").at(-2) ?? "").replace(/[+/]/g, "\\$&");
 }
 
-const program = "github.com/globalsign/est/cmd/estserver";
 const serial = "EX-0001";
+const user = "installer";
+const password = readFileSync("/proc/sys/kernel/random/uuid", "utf8").trim();

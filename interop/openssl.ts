@@ -84,6 +84,11 @@ export async function requestBody({ request }: CertificationRequest, form: "line
 export async function unpackCertificates(directory: string, name: string, body: string): Promise<readonly string[]> {
   const input = Buffer.from(body, "base64");
   const text = await openssl(["pkcs7", "-inform", "DER", "-print_certs"], [], input);
+  return splitCertificates(directory, name, text);
+}
+
+/** Writes each certificate of a text in PEM to a file `NAME-N.pem`, and returns their paths. */
+export function splitCertificates(directory: string, name: string, text: string): readonly string[] {
   const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g) ?? [];
   return certificates.map((certificate, index) => {
     const file = join(directory, `${name}-${index + 1}.pem`);

@@ -1,10 +1,10 @@
 // The results of interoperability runs in Markdown that also reads well in a terminal.
 
 /**
- * One table of peers and variants for each protocol, and below it what each variant showed. The same results always
- * give the same text.
+ * One table of peers and variants for each protocol, below it what each variant showed, and why a peer is not there. The
+ * same results always give the same text.
  *
- * @param {readonly { protocol: string, peer: string, version?: string,
+ * @param {readonly { protocol: string, peer: string, version?: string, reason?: string,
  *   variants: readonly { name: string, role: string, outcome: string, seen?: string }[] }[]} results
  */
 export function resultTables(results) {
@@ -21,14 +21,22 @@ export function resultTables(results) {
       const seen = peers.flatMap(({ peer, variants }) =>
         variants.map(({ name, role, outcome, seen }) => [peer, name, role, outcome, seen ?? ""]),
       );
+      const absent = peers.flatMap(({ peer, reason }) =>
+        reason === undefined ? [] : [`${peer} is not installed:\n\n${quoted(reason)}`],
+      );
       return [
         `## ${protocol}`,
         table(["peer", "version", ...columns], rows),
         table(["peer", "variant", "Hatchery is", "result", "seen"], seen),
+        ...absent,
       ].join("\n\n");
     })
     .join("\n\n")
     .concat("\n");
+}
+
+function quoted(text) {
+  return text.trim().replaceAll(/^[ \t]*/gm, "    ");
 }
 
 function table(head, rows) {

@@ -61,7 +61,7 @@ async function runPeer(peer) {
     const outcome = error.code === "not-installed" ? "not installed" : "failed";
     console.log(`${outcome}: ${outcome === "failed" ? error.stack : error.message}`);
     for (const { name, role } of peer.variants) result.variants.push({ name, role, outcome });
-    return outcome === "failed" ? result : { ...result, missing: peer.packaged !== false };
+    return outcome === "failed" ? result : { ...result, missing: peer.packaged !== false, reason: error.message };
   }
   for (const variant of peer.variants) result.variants.push(await runVariant(peer, variant, log));
   return result;
