@@ -3,6 +3,7 @@ export { type SignatureAlgorithm, signatureAlgorithmOf, signatureAlgorithms } fr
 export {
   type GeneratedKeyKind,
   generateKey,
+  generateKeyAside,
   type PrivateKey,
   type PrivateKeyForm,
   privateKeyForm,

@@ -1,4 +1,13 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+} from "node:crypto";
+import { promisify } from "node:util";
 import { view } from "../core/bytes.ts";
 import { type DerReader, decodeDer } from "../encoding/der.ts";
 import { DerError, PemError } from "../encoding/errors.ts";
@@ -24,6 +33,21 @@ export function generateKey(kind: GeneratedKeyKind): PrivateKey {
       return generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
     case "RSA-3072":
       return generateKeyPairSync("rsa", { modulusLength: 3072 }).privateKey;
+  }
+}
+
+/** As `generateKey`, on a thread of Node's pool: everything else goes on meanwhile. */
+export async function generateKeyAside(kind: GeneratedKeyKind): Promise<PrivateKey> {
+  switch (kind) {
+    case "P-256":
+    case "P-384":
+      return (await generatePair("ec", { namedCurve: kind })).privateKey;
+    case "Ed25519":
+      return (await generatePair("ed25519", {})).privateKey;
+    case "RSA-2048":
+      return (await generatePair("rsa", { modulusLength: 2048 })).privateKey;
+    case "RSA-3072":
+      return (await generatePair("rsa", { modulusLength: 3072 })).privateKey;
   }
 }
 
@@ -126,4 +150,5 @@ function encrypted(): CryptoError {
   return new CryptoError("unsupported-key", "The private key is encrypted: decrypt it first, with openssl pkey.");
 }
 
+const generatePair = promisify(generateKeyPair);
 const trial = Buffer.from("both halves of a key belong together");

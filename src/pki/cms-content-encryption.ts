@@ -37,6 +37,16 @@ export function contentEncryptionOf(identifier: Uint8Array): ContentEncryptionPa
   );
 }
 
+/** The algorithm with this identifier in dotted form; undefined when it is none of AES with 128 or 256 bits. */
+export function contentEncryptionNamed(oid: string): ContentEncryptionName | undefined {
+  return names.get(oid);
+}
+
+/** The identifier of an algorithm as SMIMECapabilities name it: in DER, without parameters (RFC 3565 2.4). */
+export function contentEncryptionCapability(name: ContentEncryptionName): Uint8Array {
+  return der.sequence([der.objectIdentifier(identifiers[name])]);
+}
+
 /** A contentEncryptionAlgorithm in DER; with GCM for tags of 16 octets. */
 export function encodeContentEncryption(name: ContentEncryptionName, nonce: Uint8Array): Uint8Array {
   const iv = der.octetString(nonce);

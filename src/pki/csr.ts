@@ -77,12 +77,14 @@ export interface CertificationRequestContent {
   readonly signer: Signer;
   readonly extensions?: readonly Extension[];
   readonly challengePassword?: string;
+  /** Others that the request is to have, each with one value in DER. */
+  readonly attributes?: readonly { readonly type: string; readonly value: Uint8Array }[];
 }
 
 /** A signed certification request in DER. Throws PkiError `unencodable` or `duplicate-extension`, and what the signer throws. */
 export async function buildCertificationRequest(content: CertificationRequestContent): Promise<Uint8Array> {
   const { subject, signer, extensions = [], challengePassword } = content;
-  const attributes: Uint8Array[] = [];
+  const attributes = (content.attributes ?? []).map(({ type, value }) => encodeAttribute(type, value));
   if (challengePassword !== undefined)
     attributes.push(encodeAttribute(requestAttributes.challengePassword, encodePassword(challengePassword)));
   if (extensions.length > 0)

@@ -7,7 +7,27 @@ export {
   encodeAuthorityInfoAccess,
   encodeCrlDistributionPoint,
 } from "./access-extensions.ts";
+export { decodeAsymmetricKeyPackage, encodeAsymmetricKeyPackage } from "./asymmetric-key-package.ts";
 export { type Certificate, parseCertificate } from "./certificate.ts";
+export { type ChangeSubjectName, changeSubjectNameOf, encodeChangeSubjectName } from "./change-subject-name.ts";
+export {
+  decodePkiData,
+  decodePkiResponse,
+  encodePkiData,
+  encodePkiResponse,
+  type PkiData,
+  type PkiResponse,
+  type TaggedRequest,
+} from "./cmc.ts";
+export {
+  type Control,
+  type ControlContent,
+  type TransactionControls,
+  transactionControls,
+  transactionOf,
+} from "./cmc-control.ts";
+export { CmcError, type CmcErrorCode } from "./cmc-errors.ts";
+export { type CmcFailInfo, type CmcStatus, type StatusInfo, statusInfosOf, statusInfoV2 } from "./cmc-status.ts";
 export { decodeCertsOnly, encodeCertsOnly } from "./cms.ts";
 export {
   type DecryptedContent,
@@ -28,6 +48,7 @@ export {
   type VerifiedContent,
   type VerifiedSigner,
   verifySignedData,
+  verifySignedDataByKey,
 } from "./cms-signed-data.ts";
 export { buildSignedData, type ContentSigner, type SignedDataContent } from "./cms-signed-data-build.ts";
 export type { SignerInfo } from "./cms-signer-info.ts";
@@ -44,6 +65,20 @@ export {
   parseCertificationRequest,
   verifyProofOfPossession,
 } from "./csr.ts";
+export { type AttrOrOid, encodeCsrAttrs, parseCsrAttrs } from "./csr-attributes.ts";
+export {
+  asksForNothing,
+  attributesFor,
+  type RequestRequirements,
+  requirementsOf,
+  templateFor,
+} from "./csr-attributes-requirements.ts";
+export {
+  type ExtensionTemplate,
+  isComplete,
+  type KeyRequirement,
+  type NameAttributeTemplate,
+} from "./csr-attributes-template.ts";
 export { PathError, type PathErrorCode, PkiError, type PkiErrorCode } from "./errors.ts";
 export { type Extension, encodeExtensions, extensionOf, parseExtensions, prepared } from "./extensions.ts";
 export type { GeneralName } from "./general-name.ts";
@@ -85,6 +120,7 @@ export {
 export { type PathInput, type ValidPath, validatePath } from "./path.ts";
 export type { Profile } from "./path-profiles.ts";
 export type { RevocationInput } from "./path-revocation.ts";
+export { decodeSmimeCapabilities, encodeSmimeCapabilities, type OfferedAlgorithms } from "./smime-capabilities.ts";
 export {
   authorityKeyIdentifierOf,
   type BasicConstraints,

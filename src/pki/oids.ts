@@ -67,6 +67,35 @@ export const keyPurposes = {
 export const requestAttributes = {
   challengePassword: "1.2.840.113549.1.9.7",
   extensionRequest: "1.2.840.113549.1.9.14",
+  /** RFC 2985 5.6, as requests use it in RFC 7030 4.4.1. */
+  smimeCapabilities: "1.2.840.113549.1.9.15",
+  /** RFC 4108 2.2.5: the symmetric key that a generated key is to be encrypted under (RFC 7030 4.4.1.1). */
+  decryptKeyID: "1.2.840.113549.1.9.16.2.37",
+  /** RFC 7030 4.4.1.2: the recipient's own key pair. */
+  asymmDecryptKeyID: "1.2.840.113549.1.9.16.2.54",
+  /** RFC 6402 2.8. */
+  changeSubjectName: "1.3.6.1.5.5.7.7.36",
+} as const;
+
+/** Attributes by which a CA says what a request is to hold (RFC 9908 3.4, 5). */
+export const templateAttributes = {
+  requestInfoTemplate: "1.2.840.113549.1.9.16.2.61",
+  extensionReqTemplate: "1.2.840.113549.1.9.16.2.62",
+} as const;
+
+/** Types of keys (RFC 3279 2.3.1, RFC 5480 2.1.1, RFC 8410 3). */
+export const keyTypes = {
+  rsaEncryption: "1.2.840.113549.1.1.1",
+  ecPublicKey: "1.2.840.10045.2.1",
+  ed25519: "1.3.101.112",
+  ed448: "1.3.101.113",
+} as const;
+
+/** Curves of RFC 5480 2.1.1.1 by the names that NIST gives them. */
+export const curves = {
+  "P-256": "1.2.840.10045.3.1.7",
+  "P-384": "1.3.132.0.34",
+  "P-521": "1.3.132.0.35",
 } as const;
 
 /** Extensions of a CRL (RFC 5280 5.2). */
@@ -98,6 +127,28 @@ export const contentTypes = {
   authEnvelopedData: "1.2.840.113549.1.9.16.1.23",
   /** RFC 8366 5.4; many senders of vouchers write id-data instead. */
   animaJsonVoucher: "1.2.840.113549.1.9.16.1.40",
+  /** RFC 5958 4: id-ct-KP-aKeyPackage. */
+  asymmetricKeyPackage: "2.16.840.1.101.2.1.2.78.5",
+  /** RFC 5272 3.2.1, 4.2.1. */
+  pkiData: "1.3.6.1.5.5.7.12.2",
+  pkiResponse: "1.3.6.1.5.5.7.12.3",
+} as const;
+
+/** Controls of CMC that mean something here (RFC 5272 6). */
+export const cmcControls = {
+  statusInfo: "1.3.6.1.5.5.7.7.1",
+  identification: "1.3.6.1.5.5.7.7.2",
+  identityProof: "1.3.6.1.5.5.7.7.3",
+  dataReturn: "1.3.6.1.5.5.7.7.4",
+  transactionId: "1.3.6.1.5.5.7.7.5",
+  senderNonce: "1.3.6.1.5.5.7.7.6",
+  recipientNonce: "1.3.6.1.5.5.7.7.7",
+  regInfo: "1.3.6.1.5.5.7.7.18",
+  popLinkRandom: "1.3.6.1.5.5.7.7.22",
+  popLinkWitness: "1.3.6.1.5.5.7.7.23",
+  statusInfoV2: "1.3.6.1.5.5.7.7.25",
+  popLinkWitnessV2: "1.3.6.1.5.5.7.7.33",
+  identityProofV2: "1.3.6.1.5.5.7.7.34",
 } as const;
 
 /** CMS attributes (RFC 5652 11). */
