@@ -6,6 +6,7 @@ export type PkiErrorCode =
   | "malformed-extension"
   | "malformed-certificate"
   | "malformed-request"
+  | "malformed-csrattrs"
   | "malformed-cms"
   | "not-certs-only" // a CMS message that is well-formed but something else
   | "duplicate-extension"

@@ -2,6 +2,7 @@
 import { fuzzAsTold } from "./harness/main.ts";
 import { certificateTargets } from "./pki/certificates.ts";
 import { cmsTargets } from "./pki/cms.ts";
+import { csrAttributesTargets } from "./pki/csr-attributes.ts";
 import { encodingTargets } from "./pki/encoding.ts";
 import { explainTargets } from "./pki/explain.ts";
 import { headTargets } from "./pki/heads.ts";
@@ -18,6 +19,7 @@ await fuzzAsTold([
   ...(await revocationTargets()),
   ...(await ocspTargets()),
   ...(await cmsTargets()),
+  ...csrAttributesTargets(),
   ...explainTargets(),
   ...headTargets(),
 ]);
