@@ -11,6 +11,8 @@ export interface Peer {
   readonly address: string;
   /** What protects the association, such as `TLSv1.3`; undefined when nothing does. */
   readonly security?: Security;
+  /** Address of the proxy that ended the peer's TLS and vouches for its address and chain; undefined when none did. */
+  readonly terminator?: string;
   /** Certificates in DER exactly as received, the peer's own first; empty when it sent none. */
   readonly chain: readonly Uint8Array[];
   readonly pskIdentity?: Uint8Array;

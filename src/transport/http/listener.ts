@@ -1,5 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import type { Peer } from "../../core/link.ts";
+import { refuseForwardedChain } from "./client-cert.ts";
 import type { Association } from "./connections.ts";
 import { createTlsServer, type ServerCredential } from "./device-tls.ts";
 import type { HttpRequest, HttpResponse } from "./message.ts";
@@ -42,8 +43,10 @@ export async function listenHttps(options: HttpListenerOptions): Promise<HttpLis
   const routes = options.routes.map(
     ({ handle, ...place }): ServedRoute<TLSSocket> => ({
       ...place,
-      handle: (request, { socket, association }, parameters) =>
-        handle(request, peerOf(socket, "server"), association, parameters),
+      async handle(request, { socket, association }, parameters) {
+        refuseForwardedChain(request.headers);
+        return handle(request, peerOf(socket, "server"), association, parameters);
+      },
     }),
   );
   return { ...(await serve(server, "secureConnection", routes, options)), replaceCredential };

@@ -46,8 +46,14 @@ function isAnswered(code: RefusalCode): code is keyof typeof answers {
 
 const answers = {
   "broken-request": [400, "The request is not valid HTTP/1.1."],
+  "client-cert-malformed": [400, "Client-Cert and Client-Cert-Chain must be byte sequences of DER (RFC 9440)."],
+  "client-cert-unexpected": [
+    400,
+    "Client-Cert and Client-Cert-Chain are taken from listed proxies alone; leave them out.",
+  ],
   "field-missing": [400, "An HTTP/1.1 request needs a Host header field."],
   "field-repeated": [400, "A header field that may occur only once occurs more than once."],
+  "forwarded-malformed": [400, "Forwarded is not as RFC 7239 has it."],
   "not-found": [404, "There is nothing at this path; check the path and its label."],
   "method-not-allowed": [405, "This path does not take this method; see the Allow header field."],
   "request-timeout": [408, "The request did not arrive in time."],
@@ -64,6 +70,7 @@ const answers = {
 
 const silent = {
   "handshake-failed": "The TLS handshake failed.",
+  "proxy-not-listed": "Somebody who is not a listed proxy asked for what only they may.",
   "proxy-header-malformed": "A listed proxy opened a connection with a PROXY protocol header that is not well formed.",
   "proxy-header-missing": "A listed proxy opened a connection without the PROXY protocol's header; let it send one.",
   "request-aborted": "The peer ended the connection before its request was complete or answered.",
