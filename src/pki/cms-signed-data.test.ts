@@ -14,7 +14,7 @@ import { tags } from "../encoding/tags.ts";
 import { parseCertificate } from "./certificate.ts";
 import { CmsError, type CmsErrorCode } from "./cms-errors.ts";
 import { encodeIdentifier, identifiersOf, issuerAndSerialNumberOf } from "./cms-identifier.ts";
-import { parseSignedData, type VerificationInput, verifySignedData } from "./cms-signed-data.ts";
+import { parseSignedData, type VerificationInput, verifySignedData, verifySignedDataByKey } from "./cms-signed-data.ts";
 import { buildSignedData, type SignedDataContent } from "./cms-signed-data-build.ts";
 import { encodeAttribute, encodeSignedAttributes } from "./cms-signer-info.ts";
 import { buildCertificate } from "./issue.ts";
@@ -415,6 +415,27 @@ test("fail/what has no encoding", async () => {
     name: "CmsError",
     code: "unsupported-algorithm",
   });
+});
+
+test("ok/a key that has no certificate yet signs under its subjectKeyIdentifier", async () => {
+  const keyIdentifier = keyIdentifierOf(signer.publicKey);
+  const bySigner = { signer, sid: { kind: "subjectKeyIdentifier", keyIdentifier } } as const;
+  const { publicKey } = certificate;
+  const built = parseSignedData(await buildSignedData({ eContentType, content, signers: [bySigner] }));
+  assert.ok(equal(verifySignedDataByKey(built, { keyIdentifier, publicKey }), content));
+  const other = { keyIdentifier: Uint8Array.of(1), publicKey };
+  refuses("unknown-signer", () => verifySignedDataByKey(built, other), "another identifier");
+  const another = { keyIdentifier, publicKey: (await certificateFor(signerOf(generateKey("P-256")))).publicKey };
+  refuses("bad-signature", () => verifySignedDataByKey(built, another), "another key");
+  const two = await buildSignedData({ eContentType, content, signers: [bySigner, bySigner] });
+  refuses("unknown-signer", () => verifySignedDataByKey(parseSignedData(two), { keyIdentifier, publicKey }), "twice");
+  refuses(
+    "no-signer",
+    () => verifySignedDataByKey(parseSignedData(signedBy()), { keyIdentifier, publicKey }),
+    "nobody",
+  );
+  const altered = { ...built, eContent: utf8("another content") };
+  refuses("digest-mismatch", () => verifySignedDataByKey(altered, { keyIdentifier, publicKey }), "altered");
 });
 
 test("ok/every content is given back as it was signed", async () => {

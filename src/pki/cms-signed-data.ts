@@ -1,13 +1,13 @@
 import { equal } from "../core/bytes.ts";
 import { digest } from "../crypto/digest.ts";
-import { verifySignature } from "../crypto/keys.ts";
+import { type PublicKey, verifySignature } from "../crypto/keys.ts";
 import type { DerReader } from "../encoding/der.ts";
 import { contextConstructed, tags } from "../encoding/tags.ts";
 import { type Certificate, parseCertificate } from "./certificate.ts";
 import { decodeContentInfo, type IsAsReceived } from "./cms-content-info.ts";
 import { digestNameOf, signatureIdentifierOf } from "./cms-digest.ts";
 import { CmsError, decodingCms, usingKey } from "./cms-errors.ts";
-import { identifies } from "./cms-identifier.ts";
+import { identifies, sameIdentifier } from "./cms-identifier.ts";
 import { readSignerInfo, type SignerInfo, signedStatementOf } from "./cms-signer-info.ts";
 import { PkiError } from "./errors.ts";
 import { contentTypes } from "./oids.ts";
@@ -82,6 +82,26 @@ export function verifySignedData(signedData: SignedData, input: VerificationInpu
   throw refused[0] ?? new CmsError("no-signer", "The CMS message is signed by nobody.");
 }
 
+/**
+ * Verifies a content that is signed with a key for which no certificate exists yet (RFC 5272 3.2), by its one signer, who is
+ * named by `keyIdentifier`; returns the content. Throws CmsError, `unknown-signer` for another signer and for several. Whose
+ * the key is is not checked.
+ */
+export function verifySignedDataByKey(
+  signedData: SignedData,
+  { keyIdentifier, publicKey }: { readonly keyIdentifier: Uint8Array; readonly publicKey: PublicKey },
+): Uint8Array {
+  const { eContentType, signerInfos } = signedData;
+  const content = contentOf(signedData, {});
+  const [signerInfo, second] = signerInfos;
+  if (signerInfo === undefined) throw new CmsError("no-signer", "The CMS message is signed by nobody.");
+  if (second !== undefined || !sameIdentifier(signerInfo.sid, { kind: "subjectKeyIdentifier", keyIdentifier }))
+    throw new CmsError("unknown-signer", "The CMS message is not signed by the key alone that was expected.");
+  const { algorithm, signed, signature } = signedBy(signerInfo, eContentType, content);
+  if (usingKey(() => verifySignature(publicKey, algorithm, signed, signature))) return content;
+  throw new CmsError("bad-signature", "The signature does not fit the key.");
+}
+
 function contentOf({ eContent }: SignedData, { content }: VerificationInput): Uint8Array {
   if (eContent !== undefined && content !== undefined)
     throw new CmsError("content-twice", "The CMS message holds a content, although a detached one was given.");
@@ -96,7 +116,22 @@ function verifiedSigner(
   content: Uint8Array,
   candidates: readonly Certificate[],
 ): VerifiedSigner {
-  const { sid, digestAlgorithm, signedAttrs, signatureAlgorithm, signature } = signerInfo;
+  const { algorithm, signed, signature, signingTime } = signedBy(signerInfo, eContentType, content);
+  const named = candidates.filter((candidate) => identifies(signerInfo.sid, candidate));
+  if (named.length === 0)
+    throw new CmsError("unknown-signer", "The signer's certificate is neither in the CMS message nor known.");
+  for (const certificate of distinctKeys(named))
+    if (usingKey(() => verifySignature(certificate.publicKey, algorithm, signed, signature)))
+      return { certificate, signingTime };
+  throw new CmsError("bad-signature", "The signature does not fit the signer's certificate.");
+}
+
+/** What a signer has signed, once its signed attributes are seen to be about this content. */
+function signedBy(
+  { digestAlgorithm, signedAttrs, signatureAlgorithm, signature }: SignerInfo,
+  eContentType: string,
+  content: Uint8Array,
+) {
   const digestName = digestNameOf(digestAlgorithm);
   const algorithm = signatureIdentifierOf(signatureAlgorithm, digestName);
   if (signedAttrs === undefined) throw new CmsError("bad-attributes", "The signer has no signed attributes.");
@@ -106,14 +141,7 @@ function verifiedSigner(
     throw new CmsError("bad-attributes", "The signed attribute contentType is not the type of the content.");
   if (!equal(messageDigest, digest(digestName, content)))
     throw new CmsError("digest-mismatch", "The content is not the one that was signed.");
-
-  const named = candidates.filter((candidate) => identifies(sid, candidate));
-  if (named.length === 0)
-    throw new CmsError("unknown-signer", "The signer's certificate is neither in the CMS message nor known.");
-  for (const certificate of distinctKeys(named))
-    if (usingKey(() => verifySignature(certificate.publicKey, algorithm, signedAttrs.signed, signature)))
-      return { certificate, signingTime };
-  throw new CmsError("bad-signature", "The signature does not fit the signer's certificate.");
+  return { algorithm, signed: signedAttrs.signed, signature, signingTime };
 }
 
 /** Anybody can put a certificate with the name of another one into a message, so the first need not be the right one. */
