@@ -124,8 +124,10 @@ async function responseOf(
 ): Promise<HttpResponse> {
   const status = incoming.statusCode ?? 0;
   const bodiless = outgoing.method === "HEAD" || status === 204 || status === 304;
+  // A sentence to a person may end with the connection (RFC 9112 6.3), as the one of libest's 202 does.
+  const said = status === 202 || status >= 300;
   const { "content-length": length, "transfer-encoding": coding } = incoming.headers;
-  if (!bodiless && length === undefined && coding === undefined)
+  if (!bodiless && !said && length === undefined && coding === undefined)
     throw new TransportError(
       "broken-response",
       "The response has neither Content-Length nor chunked coding, so that a cut could not be noticed.",
