@@ -127,7 +127,13 @@ async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
     throw new CliError("nothing-there", `${out} holds no certificate to renew; get one first, without --renew`);
   const given = cert === undefined || key === undefined ? undefined : await loadIdentity(cert, key);
   return {
-    server: { ...address, anchors: ca === undefined ? ((await currentAnchors(out)) ?? []) : await readAnchors(ca) },
+    server: {
+      ...address,
+      trust: {
+        kind: "explicit",
+        anchors: ca === undefined ? ((await currentAnchors(out)) ?? []) : await readAnchors(ca),
+      },
+    },
     // A renewal takes its names from the certificate that it renews.
     subject: deviceName(name ?? "renewal"),
     keyKind,

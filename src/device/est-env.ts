@@ -1,19 +1,23 @@
 import { systemClock } from "../core/clock.ts";
 import { systemRandomness } from "../core/randomness.ts";
 import type { EstDeviceEnv } from "../protocols/est/index.ts";
-import type { Dial } from "../protocols/ports.ts";
-import { dialHttps } from "../transport/http/client.ts";
-import type { HttpRequest, HttpResponse } from "../transport/http/message.ts";
+import { type ClientTimeouts, dialHttps } from "../transport/http/client.ts";
 import { estStorage } from "./est-storage.ts";
 import { newDeviceKey, privateKeyOf } from "./keys.ts";
 
-/** An EST device's environment on Node: HTTPS, the system's clock and randomness, and files under `directory`. */
+/**
+ * An EST device's environment on Node: HTTPS, the system's clock and randomness, and files under `directory`. `timeouts` are
+ * the longest times of one exchange, in milliseconds.
+ */
 export function nodeEstEnv(
-  options: { readonly directory: string } & Pick<EstDeviceEnv, "ledger" | "waiting" | "signal">,
+  options: { readonly directory: string; readonly timeouts?: Partial<ClientTimeouts> } & Pick<
+    EstDeviceEnv,
+    "ledger" | "waiting" | "signal"
+  >,
 ): EstDeviceEnv {
-  const { directory, ...rest } = options;
+  const { directory, timeouts = {}, ...rest } = options;
   return {
-    dial: dialAnchored,
+    ...httpsAccess(timeouts),
     clock: systemClock,
     randomness: systemRandomness,
     keys: { generate: async (kind) => newDeviceKey(kind) },
@@ -22,11 +26,36 @@ export function nodeEstEnv(
   };
 }
 
-/** Opens TLS to a server that explicit anchors vouch for, with the device's certificate when there is one. */
-export const dialAnchored: Dial<HttpRequest, HttpResponse> = ({ host, port, anchors, identity }, signal) =>
-  dialHttps({
-    url: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    trust: { kind: "anchors", anchors },
-    ...(identity === undefined ? {} : { credential: { chain: identity.chain, key: privateKeyOf(identity.key) } }),
-    ...(signal === undefined ? {} : { signal }),
-  });
+/** How a device reaches EST servers over HTTPS. */
+export function httpsAccess(
+  timeouts: Partial<ClientTimeouts> = {},
+): Pick<EstDeviceEnv, "dial" | "fetchUnauthenticated"> {
+  return {
+    dial: ({ host, port, trust: { kind, anchors }, identity }, signal) =>
+      dialHttps({
+        url: originOf(host, port),
+        trust: kind === "explicit" ? { kind: "anchors", anchors } : { kind, anchors },
+        timeouts,
+        ...(identity === undefined ? {} : { credential: { chain: identity.chain, key: privateKeyOf(identity.key) } }),
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    async fetchUnauthenticated({ host, port, path }, signal) {
+      const connection = await dialHttps({
+        url: originOf(host, port),
+        trust: { kind: "provisional" },
+        timeouts,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      try {
+        const answer = await connection.request({ method: "GET", path, headers: [], body: new Uint8Array(0) }, signal);
+        return { peer: connection.peer, answer };
+      } finally {
+        await connection.close();
+      }
+    },
+  };
+}
+
+function originOf(host: string, port: number): string {
+  return `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

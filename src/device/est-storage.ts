@@ -6,19 +6,32 @@ import { encodePem } from "../encoding/pem.ts";
 import type { EstDeviceStorage } from "../protocols/est/index.ts";
 import type { DeviceKey } from "../protocols/ports.ts";
 import { FileSets, makeOwnDirectory, readFileIfThere, writeFileAtomically } from "./files.ts";
-import { keyKindOf } from "./identity.ts";
+import { certificatesIn, currentAnchors, currentIdentity, keyKindOf } from "./identity.ts";
 import { deviceKey, privateKeyOf } from "./keys.ts";
 import { requireOwnPath } from "./ownership.ts";
 
 /**
  * Keeps a device's EST credential under `directory`: `current/key.pem`, `cert.pem`, `chain.pem` and `ca.pem` change
- * together; `pending-key.pem` is the key of an enrolment that has not ended. Every file has mode 0600. Refuses a directory
+ * together; `pending-key.pem` is the key of an enrolment that has not ended, `anchors.pem` what it has trusted for the first time. Every file has mode 0600. Refuses a directory
  * that other users own or may write: they could put a key there that they know. Throws DeviceError.
  */
 export function estStorage(directory: string): EstDeviceStorage {
   const sets = new FileSets(directory);
   const pendingPath = join(directory, "pending-key.pem");
+  const anchorsPath = join(directory, "anchors.pem");
   return {
+    async anchors() {
+      await requireOwnPath(directory);
+      const current = await currentAnchors(directory);
+      if (current !== undefined) return current;
+      const pem = await readFileIfThere(anchorsPath);
+      return pem === undefined ? undefined : certificatesIn(pem.toString("utf8"), anchorsPath);
+    },
+    async saveAnchors(anchors) {
+      await makeOwnDirectory(directory);
+      await writeFileAtomically(anchorsPath, pemOf(anchors));
+    },
+    credential: () => currentIdentity(directory),
     async pendingKey() {
       await requireOwnPath(directory);
       const pem = await readFileIfThere(pendingPath);
@@ -37,17 +50,21 @@ export function estStorage(directory: string): EstDeviceStorage {
       await writeFileAtomically(pendingPath, privateKeyToPem(privateKeyOf(key)));
     },
     async saveCredential({ key, certificate, chain, authorities }) {
-      const pem = (certificates: readonly Uint8Array[]) =>
-        certificates.map((der) => encodePem("CERTIFICATE", der)).join("");
       await sets.replace({
         "key.pem": privateKeyToPem(privateKeyOf(key)),
-        "cert.pem": pem([certificate]),
-        "chain.pem": pem([certificate, ...chain]),
-        "ca.pem": pem(authorities),
+        "cert.pem": pemOf([certificate]),
+        "chain.pem": pemOf([certificate, ...chain]),
+        "ca.pem": pemOf(authorities),
       });
       await rm(pendingPath, { force: true });
+      // From here on the roots in ca.pem are the anchors.
+      await rm(anchorsPath, { force: true });
     },
   };
+}
+
+function pemOf(certificates: readonly Uint8Array[]): string {
+  return certificates.map((der) => encodePem("CERTIFICATE", der)).join("");
 }
 
 function keyOf(pem: string): DeviceKey {

@@ -75,7 +75,8 @@ function identityOf(chainPem: string, chainFile: string, keyPem: string, keyFile
   return { chain, key };
 }
 
-function certificatesIn(pem: string, file: string): readonly Uint8Array[] {
+/** The certificates in PEM text, in DER; `file` is where it came from. Throws `credential-unreadable` when there is none. */
+export function certificatesIn(pem: string, file: string): readonly Uint8Array[] {
   const certificates = readable(file, () => decodePem(pem)).filter(({ label }) => label === "CERTIFICATE");
   if (certificates.length === 0) throw new DeviceError("credential-unreadable", `${file} holds no certificate in PEM`);
   return certificates.map(({ bytes }) => bytes);

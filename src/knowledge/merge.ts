@@ -35,6 +35,8 @@ export function mergeRuns(device: Run, other: Run): Run {
   takeUntil(other.events.length);
   return {
     ...other,
+    // Only the device knows how it came to trust the other end.
+    variant: device.variant,
     started: Math.min(device.started, other.started),
     recordedBy: [...device.recordedBy, ...other.recordedBy],
     events: merged,

@@ -211,8 +211,7 @@ export type Dial<Request, Response> = (
 export interface DialTarget {
   readonly host: string;
   readonly port: number;
-  /** Explicit trust anchors in DER; nothing else is trusted. */
-  readonly anchors: readonly Uint8Array[];
+  readonly trust: ServerAnchors;
   readonly identity?: ClientIdentity;
 }
 
@@ -229,3 +228,21 @@ export interface DeviceKey {
 }
 
 export type KeyKind = "P-256" | "P-384" | "Ed25519" | "RSA-2048" | "RSA-3072";
+/**
+ * What a server is trusted by, and nothing else: anchors in DER. `explicit` ones belong to the one CA that the device is with,
+ * `implicit` ones to whoever names servers for the whole world, so that only the name tells the right server from another.
+ */
+export interface ServerAnchors {
+  readonly kind: "explicit" | "implicit";
+  readonly anchors: readonly Uint8Array[];
+}
+
+/**
+ * One GET to a server that nobody has authenticated, on an association of its own that ends with the answer. No header field, no
+ * body and no client certificate can go with it, so nothing can be told to whoever answers.
+ */
+export type FetchUnauthenticated<Response> = (
+  target: { readonly host: string; readonly port: number; readonly path: string },
+  signal?: AbortSignal,
+) => Promise<{ readonly peer: Peer; readonly answer: Response }>;
+

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../src/core/clock.ts";
 import { codeOf, HatcheryError } from "../../src/core/errors.ts";
 import { systemRandomness } from "../../src/core/randomness.ts";
-import { deviceKey, deviceName, dialAnchored, newDeviceKey } from "../../src/device/index.ts";
+import { deviceKey, deviceName, httpsAccess, newDeviceKey } from "../../src/device/index.ts";
 import type { Manufacturer } from "../../src/lab/factory.ts";
 import {
   type EnrolledCredential,
@@ -119,9 +119,9 @@ export function fleetOf(factory: Manufacturer, root: Uint8Array, prefix: string)
     },
     async askAgain(up, { name, operation, identity, key }) {
       const same: EstDeviceStorage = {
+        ...forgetful,
         pendingKey: async () => key,
         savePendingKey: () => assert.fail("the same key was to be used"),
-        saveCredential: async () => {},
       };
       return (await enrolOnce(up, root, { name, operation, identity }, same)).certificate.raw;
     },
@@ -149,11 +149,11 @@ function want(name: string, operation: Want["operation"], identity: Identity | u
     operation,
     identity,
     storage: {
+      ...forgetful,
       pendingKey: async () => pending,
       savePendingKey: async (key) => {
         pending = key;
       },
-      saveCredential: async () => {},
     },
   };
 }
@@ -177,7 +177,7 @@ function enrolOnce(
 ): Promise<EnrolledCredential> {
   let waiting: string | undefined;
   const settings: EstDeviceSettings = {
-    server: { host: "127.0.0.1", port: portOf(up, "default"), anchors: [root] },
+    server: { host: "127.0.0.1", port: portOf(up, "default"), trust: { kind: "explicit", anchors: [root] } },
     subject: deviceName(name),
     keyKind: "P-256",
     binding: "auto",
@@ -185,7 +185,7 @@ function enrolOnce(
     ...(identity === undefined ? {} : { identity }),
   };
   return enroll(operation, settings, {
-    dial: dialAnchored,
+    ...httpsAccess(),
     clock: { ...systemClock, sleep: () => approve(up, waiting) },
     randomness: systemRandomness,
     keys: { generate: async (kind) => newDeviceKey(kind) },
@@ -214,6 +214,13 @@ function isForLater(error: unknown, statuses: readonly number[]): boolean {
   return codeOf(error) === "store-refused";
 }
 
+/** Of a device that is looked at for one enrolment. */
+const forgetful = {
+  anchors: async () => undefined,
+  saveAnchors: async () => {},
+  credential: async () => undefined,
+  saveCredential: async () => {},
+};
 const gone: ReadonlySet<string> = new Set([
   "association-closed",
   "connect-failed",

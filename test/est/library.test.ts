@@ -25,7 +25,11 @@ test("ok/the README's example enrols a device by the package's own subpaths, and
   await service.call("POST", "/claims", { label: "SN-12345" });
 
   const settings = {
-    server: { host: "127.0.0.1", port: service.port, anchors: await readAnchors(file("anchor.pem")) },
+    server: {
+      host: "127.0.0.1",
+      port: service.port,
+      trust: { kind: "explicit", anchors: await readAnchors(file("anchor.pem")) },
+    },
     subject: deviceName("SN-12345"),
     keyKind: "P-256",
     binding: "auto",

@@ -124,7 +124,7 @@ export async function enrolDevice(
   const credential = await enroll(
     operation,
     {
-      server: { host: "127.0.0.1", port: service.port, anchors: [service.root] },
+      server: { host: "127.0.0.1", port: service.port, trust: { kind: "explicit", anchors: [service.root] } },
       subject: deviceName(name),
       keyKind: "P-256",
       binding: "auto",

@@ -60,7 +60,7 @@ async function onboard(name: string, root: Uint8Array) {
   await service.call("POST", "/claims", { label: name });
   return enrolDevice(service, "simpleenroll", name, {
     identity: await manufactured(service, name),
-    server: { host: "127.0.0.1", port: service.port, anchors: [root] },
+    server: { host: "127.0.0.1", port: service.port, trust: { kind: "explicit", anchors: [root] } },
   });
 }
 
@@ -93,7 +93,7 @@ async function renew(name: string, anchors: readonly Uint8Array[]) {
   if (identity === undefined) return assert.fail(`${name} has no certificate to renew`);
   return enrolDevice(service, "simplereenroll", name, {
     identity: { credential: "ldevid", ...identity },
-    server: { host: "127.0.0.1", port: service.port, anchors },
+    server: { host: "127.0.0.1", port: service.port, trust: { kind: "explicit", anchors } },
   });
 }
 

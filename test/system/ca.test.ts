@@ -38,7 +38,7 @@ describe("the CA of a running service", { concurrency: 1 }, () => {
   const at = (label?: string) => ({
     host: "127.0.0.1",
     port: service.port,
-    anchors: [service.root],
+    trust: { kind: "explicit", anchors: [service.root] } as const,
     ...(label === undefined ? {} : { label }),
   });
   const refusedWith = (status: number) => ({ code: "server-refused", message: new RegExp(`with ${status}`) });

@@ -8,7 +8,7 @@ import { sha256 } from "../../src/crypto/mac.ts";
 import { currentAnchors, currentIdentity } from "../../src/device/index.ts";
 import { decodePem, encodePem } from "../../src/encoding/pem.ts";
 import { type Certificate, parseCertificate } from "../../src/pki/certificate.ts";
-import type { EnrolledCredential } from "../../src/protocols/est/index.ts";
+import type { EnrolledCredential, EstServerAddress } from "../../src/protocols/est/index.ts";
 import { enrolDevice, manufactured, startService, type TestService } from "../est/service.ts";
 
 // RFC 7030 4.1.3: one roll-over of the real service over real sockets, as devices live through it that come at different times.
@@ -53,7 +53,11 @@ describe("a roll-over", { concurrency: 1 }, () => {
 
   const certificates = (query: string) =>
     service.call<{ readonly items: readonly Listed[] }>("GET", `/ca/certificates${query}`);
-  const at = (anchors: readonly Uint8Array[]) => ({ host: "127.0.0.1", port: service.port, anchors });
+  const at = (anchors: readonly Uint8Array[]): EstServerAddress => ({
+    host: "127.0.0.1",
+    port: service.port,
+    trust: { kind: "explicit", anchors },
+  });
   const anchorsOf = async (name: string) => (await currentAnchors(directory(name))) ?? [];
   const assertAnchors = async (name: string, expected: readonly Uint8Array[]) =>
     assert.deepEqual((await anchorsOf(name)).map(fingerprint).sort(), expected.map(fingerprint).sort());

@@ -220,7 +220,7 @@ async function onboard(
   const credential = await enroll(
     operation,
     {
-      server: { host: "127.0.0.1", port: portOf(up, "default"), anchors },
+      server: { host: "127.0.0.1", port: portOf(up, "default"), trust: { kind: "explicit", anchors } },
       subject: deviceName(name),
       keyKind: "P-256",
       binding: "auto",

@@ -278,7 +278,7 @@ test("ok/the own root rolls over beside the upstream, and its successor leads to
   const { root } = await lower.call<{ readonly root: string }>("GET", "/ca");
   const anchors = [(decodePem(root)[0] as { readonly bytes: Uint8Array }).bytes];
   assert.notEqual(hex(anchors[0] as Uint8Array), hex(lower.root));
-  const server = { host: "127.0.0.1", port: lower.port, anchors };
+  const server = { host: "127.0.0.1", port: lower.port, trust: { kind: "explicit", anchors } } as const;
   const device = await enrolDevice(lower, "simpleenroll", "rolled-1", { server, credentials: line, binding: "never" });
   const { issuing } = await upper.call<{ readonly issuing: string }>("GET", "/ca");
   assert.equal(encodePem("CERTIFICATE", device.chain[0]?.raw ?? lower.root), issuing);
@@ -299,7 +299,7 @@ test("fail/an own root without its key leads no device to the upstream, ok/when 
   assert.equal(status.crossCertified, false);
   const ownRoot = decodePem(own.certificate)[0]?.bytes ?? lower.root;
   const enrols = (name: string, anchors: readonly Uint8Array[]) => {
-    const server = { host: "127.0.0.1", port: lower.port, anchors };
+    const server = { host: "127.0.0.1", port: lower.port, trust: { kind: "explicit", anchors } } as const;
     return enrolDevice(lower, "simpleenroll", name, { server, credentials: line, binding: "never" });
   };
   await assert.rejects(enrols("one-root", [ownRoot]), { code: "anchors-not-confirmed" });

@@ -75,6 +75,19 @@ export function acceptAuthorities(
   return { authorities, signaturesVerified };
 }
 
+/**
+ * RFC 7030 4.1.3: the most recent self-signed certificate of what cacerts published, for a device that has no anchor yet. Throws
+ * EstFailed `anchors-not-confirmed` when there is none. Verifies nothing: the caller knows how far it trusts the answer.
+ */
+export function newestRoot(published: readonly Certificate[]): Certificate {
+  const [newest] = published.filter(isSelfSigned).toSorted((a, b) => b.notAfter - a.notAfter);
+  if (newest !== undefined) return newest;
+  throw new EstFailed(
+    "anchors-not-confirmed",
+    "the server published no self-signed CA certificate that the device could begin with; give its anchor instead",
+  );
+}
+
 /** The anchors among what a device has taken over: its roots, or all when there is none. A cross certificate is no root. */
 export function anchorsAmong(authorities: readonly Certificate[]): readonly Certificate[] {
   const roots = authorities.filter(isSelfSigned);

@@ -42,3 +42,9 @@ export const mostRetryAfter = 3600;
 /** Our own header fields: the run's id in every answer that belongs to one, and the error's code beside its sentence. */
 export const runHeader = "Hatchery-Run";
 export const errorHeader = "Hatchery-Error";
+/** Milliseconds between two questions to a busy server (503) that does not say when: the first time, doubled up to the most. */
+export const busyPause = { first: 5_000, most: 300_000 } as const;
+/** RFC 9110 15.4 wants loops noticed; a server that has moved answers with one redirect, a label on top with two. */
+export const mostRedirects = 5;
+/** Characters of a Location. */
+export const mostRedirectTarget = 2048;

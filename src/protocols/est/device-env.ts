@@ -2,16 +2,37 @@ import type { Clock } from "../../core/clock.ts";
 import type { Randomness } from "../../core/randomness.ts";
 import type { Run } from "../../knowledge/run.ts";
 import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
-import type { ClientIdentity, DeviceKey, Dial, KeyKind } from "../ports.ts";
+import type { ClientIdentity, DeviceKey, Dial, FetchUnauthenticated, KeyKind } from "../ports.ts";
 import type { BasicCredentials } from "./messages.ts";
 
-/** Where the server is and how it is trusted: explicit anchors (RFC 7030 3.6.1), and nothing else. */
+/** Where the server is and how it is trusted. */
 export interface EstServerAddress {
   readonly host: string;
   readonly port: number;
   readonly label?: string;
-  /** Explicit trust anchors in DER, at least one. */
-  readonly anchors: readonly Uint8Array[];
+  readonly trust: EstTrust;
+}
+
+/**
+ * How the device knows the right server. All but `explicit` are for the first time: what cacerts brings then is stored, and
+ * from then on the device trusts that alone.
+ */
+export type EstTrust =
+  /** RFC 7030 3.6.1: anchors of the server's CA in DER, at least one. */
+  | { readonly kind: "explicit"; readonly anchors: readonly Uint8Array[] }
+  /** RFC 7030 3.6.2: roots that vouch for the names of servers, in DER; the name has to be the one in `host`. */
+  | { readonly kind: "implicit"; readonly anchors: readonly Uint8Array[] }
+  /** RFC 7030 4.1.1: SHA-256 or SHA-512 of a CA certificate in DER, known beforehand. */
+  | { readonly kind: "fingerprint"; readonly fingerprint: Uint8Array }
+  /** RFC 7030 4.1.1: a person compares the fingerprint of the CA certificate; anything but true ends the run. */
+  | { readonly kind: "confirm"; readonly confirm: (candidate: AnchorCandidate) => Promise<boolean> };
+
+/** A CA certificate that a server without any authentication published: an attacker's, until somebody has compared it. */
+export interface AnchorCandidate {
+  /** In DER. */
+  readonly certificate: Uint8Array;
+  readonly sha256: Uint8Array;
+  readonly sha512: Uint8Array;
 }
 
 export interface EstDeviceSettings {
@@ -24,26 +45,39 @@ export interface EstDeviceSettings {
   readonly keyKind: KeyKind;
   /** RFC 7030 3.5: `auto` puts the channel binding into challengePassword; `never` is for CAs that keep the field for an enrolment code. */
   readonly binding: "auto" | "never";
-  /** Milliseconds to wait altogether while the server answers 202. */
+  /** Milliseconds to wait altogether while the server answers 202 or 503. */
   readonly patience: number;
+  /**
+   * RFC 7030 3.2.1: whether a request is sent to another host or port that the server names, `same-origin` unless said
+   * otherwise. A GET is: it tells nothing.
+   */
+  readonly redirect?: "same-origin" | "other-origin";
 }
 
 /** What the device's machine does for it. */
 export interface EstDeviceEnv {
   readonly dial: Dial<HttpRequest, HttpResponse>;
+  /** For trust by fingerprint alone. */
+  readonly fetchUnauthenticated: FetchUnauthenticated<HttpResponse>;
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly keys: { generate(kind: KeyKind): Promise<DeviceKey> };
   readonly storage: EstDeviceStorage;
   /** Called once with the ledger, whatever the outcome. */
   readonly ledger?: (run: Run) => void;
-  /** Told when the device has to wait, so that people see that it is alive. */
-  readonly waiting?: (seconds: number, run: string | undefined) => void;
+  /** Told when the device has to wait, so that people see that it is alive: for a decision (202), or for a busy server (503). */
+  readonly waiting?: (seconds: number, run: string | undefined, why: "decision" | "busy") => void;
   readonly signal?: AbortSignal;
 }
 
 /** Keeps what must survive a restart. Each call is durable and all-or-nothing when it resolves. */
 export interface EstDeviceStorage {
+  /** The anchors that are explicit for this device's server: those of its credential, or else those that were saved. */
+  anchors(): Promise<readonly Uint8Array[] | undefined>;
+  /** What was trusted for the first time, before any request goes there. */
+  saveAnchors(anchors: readonly Uint8Array[]): Promise<void>;
+  /** The credential that was saved last. */
+  credential(): Promise<ClientIdentity | undefined>;
   /** The key of an enrolment that was begun and not finished. */
   pendingKey(): Promise<DeviceKey | undefined>;
   savePendingKey(key: DeviceKey): Promise<void>;

@@ -8,6 +8,8 @@ import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts"
 import type { DeviceKey } from "../ports.ts";
 import { serialOf } from "./accept.ts";
 import type { EstDeviceEnv, EstDeviceSettings } from "./device-env.ts";
+import type { EstablishedTrust } from "./device-trust.ts";
+import { recordTrust, trustVariantOf } from "./device-trust-record.ts";
 import {
   carriedByHandshake,
   carriedByRequest,
@@ -20,12 +22,19 @@ import {
   variantOf,
 } from "./record.ts";
 
+/** The key that is to be certified, and whether this run has made it. */
+export interface PendingKey {
+  readonly key: DeviceKey;
+  readonly generated: boolean;
+}
+
 /** The device's end of the ledger: begins with its first association, ends with a certificate or a failure. */
 export class DeviceLedger {
   /** What the server calls this run. */
   serverRun: string | undefined;
   #run: RunRecorder | undefined;
   #pendings = 0;
+  #answered = false;
   readonly #operation: string;
   readonly #settings: EstDeviceSettings;
   readonly #env: EstDeviceEnv;
@@ -36,12 +45,14 @@ export class DeviceLedger {
     this.#env = env;
   }
 
-  connected(peer: Peer): void {
+  /** An association of the run. Until the server has answered a request, the run that both ends know begins with the next. */
+  connected(peer: Peer, { anchors, bootstrap }: EstablishedTrust): void {
+    if (this.#answered) return;
     const { identity, credentials, server } = this.#settings;
     const run = new RunRecorder({
       id: hex(this.#env.randomness.bytes(8)),
       protocol: "est",
-      variant: variantOf(this.#operation, this.#credential()),
+      variant: trustVariantOf(this.#operation, anchors, bootstrap) ?? variantOf(this.#operation, this.#credential()),
       link: peer.security === undefined ? "none" : `${peer.security.version} ${peer.security.cipherSuite}`,
       by: "device",
       fingerprint: fingerprinting(peer.exporter(saltLabel, saltLength)),
@@ -50,7 +61,7 @@ export class DeviceLedger {
     this.#run = run;
     run.phase("trust");
     note(run, "hold", known.uri, "device", utf8(`${server.host}:${server.port}`));
-    for (const anchor of server.anchors) note(run, "hold", known.anchor, "device", anchor);
+    recordTrust(run, anchors, bootstrap);
     const leaf = identity?.chain[0];
     if (identity?.credential === "idevid" && leaf !== undefined) {
       note(run, "hold", known.idevid, "device", leaf);
@@ -70,9 +81,9 @@ export class DeviceLedger {
     recordHandshake(run, peer, "device", identity?.chain ?? [], carriedByHandshake(this.#credential()));
   }
 
-  keyed(key: DeviceKey, generated: boolean): void {
+  keyed({ key, generated }: PendingKey): void {
     const run = this.#run;
-    if (run === undefined) return;
+    if (run === undefined || this.#answered) return;
     run.phase("deliver");
     if (generated)
       run.operation({
@@ -113,11 +124,20 @@ export class DeviceLedger {
       evidence: "counted",
     });
     const { credentials } = this.#settings;
-    const carries = carriedByRequest(credentials === undefined ? {} : { credentials }, this.#credential());
+    const carries = carriedByRequest(
+      credentials === undefined ? {} : { credentials: { kind: "basic" } },
+      this.#credential(),
+    );
     recordFrame(run, operation, "request", peer, request.body.length, { carries, repeated: this.#pendings > 0 });
   }
 
+  redirected(operation: string, answer: HttpResponse, peer: Peer): void {
+    const decoded = { status: answer.status };
+    if (this.#run !== undefined) recordFrame(this.#run, operation, "redirect", peer, answer.body.length, { decoded });
+  }
+
   pending(operation: string, answer: HttpResponse, peer: Peer, retryAfter: number): void {
+    this.#answered = true;
     this.#pendings += 1;
     // One line tells that it waited; the server does not record each time that it was asked again either.
     if (this.#run !== undefined && this.#pendings === 1)

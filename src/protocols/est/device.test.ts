@@ -86,6 +86,7 @@ async function world(
   };
   const env: EstDeviceEnv = {
     dial,
+    fetchUnauthenticated: () => assert.fail("this device has an anchor"),
     clock,
     randomness: seededRandomness("device"),
     keys: {
@@ -95,6 +96,9 @@ async function world(
       },
     },
     storage: {
+      anchors: async () => undefined,
+      saveAnchors: async () => {},
+      credential: async () => undefined,
       pendingKey: async () => saved.pending.at(-1),
       savePendingKey: async (key) => void saved.pending.push(key),
       async saveCredential() {
@@ -104,7 +108,11 @@ async function world(
     },
     ledger: (run) => ledgers.push(run),
   };
-  const server = { host: "est.example", port: 8443, anchors: [root.certificate.raw] };
+  const server = {
+    host: "est.example",
+    port: 8443,
+    trust: { kind: "explicit", anchors: [root.certificate.raw] },
+  } as const;
   const all = {
     server,
     subject: encodeName([commonName("SN-1")]),
@@ -241,10 +249,22 @@ test("fail/a server whose cacerts the anchor does not vouch for gets no request 
 });
 
 for (const [name, change, operation, code] of [
-  ["no anchor", { server: { host: "est.example", port: 443, anchors: [] } }, "simpleenroll", "anchor-missing"],
+  [
+    "no anchor",
+    { server: { host: "est.example", port: 443, trust: { kind: "explicit", anchors: [] } } },
+    "simpleenroll",
+    "anchor-missing",
+  ],
   [
     "a label that is an operation",
-    { server: { host: "est.example", port: 443, label: "cacerts", anchors: [Uint8Array.of(0x30)] } },
+    {
+      server: {
+        host: "est.example",
+        port: 443,
+        label: "cacerts",
+        trust: { kind: "explicit", anchors: [Uint8Array.of(0x30)] },
+      },
+    },
     "simpleenroll",
     "url-malformed",
   ],

@@ -1,12 +1,16 @@
+import { codeOf } from "../../core/errors.ts";
 import type { Connection, Peer } from "../../core/link.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import { buildCertificationRequest } from "../../pki/csr.ts";
 import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
-import type { DeviceKey } from "../ports.ts";
-import { acceptAuthorities, acceptCertificate } from "./accept.ts";
-import { labelPattern, operationNames, runHeader } from "./constants.ts";
-import type { EstDeviceEnv, EstDeviceSettings } from "./device-env.ts";
-import { DeviceLedger } from "./device-ledger.ts";
+import type { DeviceKey, ServerAnchors } from "../ports.ts";
+import { acceptAuthorities, acceptCertificate, anchorsAmong, newestRoot } from "./accept.ts";
+import { Backoff } from "./backoff.ts";
+import { busyPause, labelPattern, operationNames, runHeader } from "./constants.ts";
+import type { EstDeviceEnv, EstDeviceSettings, EstTrust } from "./device-env.ts";
+import { DeviceLedger, type PendingKey } from "./device-ledger.ts";
+import { type Asking, ask } from "./device-redirect.ts";
+import { establishTrust } from "./device-trust.ts";
 import { EstFailed } from "./errors.ts";
 import { decodeResponse, encodeRequest } from "./http.ts";
 import { challengePassword } from "./keys.ts";
@@ -17,6 +21,8 @@ export interface EnrolledCredential {
   /** Issuers of the certificate below the root. */
   readonly chain: readonly Certificate[];
   readonly key: DeviceKey;
+  /** How the server was known: by anchors of one of the two sets, or by a fingerprint in this very run. */
+  readonly trust: EstTrust["kind"];
   /** The server's name of the run, when it is a Hatchery. */
   readonly run?: string;
 }
@@ -49,52 +55,115 @@ async function exchange(
   env: EstDeviceEnv,
   ledger: DeviceLedger,
 ): Promise<EnrolledCredential> {
-  const { server } = settings;
   const deadline = env.clock.monotonic() + settings.patience;
-  let connection = await dial(settings, env);
-  try {
-    ledger.connected(connection.peer);
-    const key = await pendingKey(settings, env, ledger);
-    // 4.1.2: the CA's certificates first, under the explicit anchor.
-    const authorities = await requestAuthorities(connection, settings, env, ledger);
-    let csr: Uint8Array | undefined;
-    for (;;) {
-      // 4.2.3: the same request is repeated; only one that is bound to its association has to be made again.
-      if (csr === undefined || settings.binding === "auto")
-        csr = await certificationRequest(settings, key, connection.peer);
-      const request = encodeRequest(operation, server.label, csr, settings.credentials);
-      ledger.requested(operation, request, connection.peer, key);
-      const answer = await connection.request(request, env.signal);
+  const backoff = new Backoff(busyPause, env.randomness);
+  const established = await establishTrust(settings, env);
+  let { anchors } = established;
+  let key: PendingKey | undefined;
+  let authorities: readonly Certificate[] | undefined;
+  let csr: Uint8Array | undefined;
+  for (;;) {
+    const connection = await dial(settings, anchors, env);
+    let pause: Pause;
+    try {
+      ledger.connected(connection.peer, established);
+      key ??= await pendingKey(settings, env);
+      ledger.keyed(key);
+      if (authorities === undefined) {
+        // 4.1.2: the CA's certificates first, from a server that is authenticated.
+        authorities = await requestAuthorities(connection, anchors, settings, env, ledger);
+        if (anchors.kind === "implicit") anchors = await madeExplicit(authorities, env);
+      }
+      const asked = await requestCertificate(
+        operation,
+        connection,
+        { csr, key: key.key },
+        settings,
+        anchors,
+        env,
+        ledger,
+      );
+      ({ csr } = asked);
+      const { answer, peer } = asked;
       const response = decodeResponse(operation, answer, env.clock.now());
       const run = singleField(answer.headers, runHeader);
       ledger.serverRun = run;
       if (response.kind === "certificates") {
-        const accepted = acceptCertificate(response.certificates, key, authorities, env.clock.now());
-        ledger.certified(operation, answer, connection.peer, accepted.certificate, accepted.signaturesVerified);
+        const accepted = acceptCertificate(response.certificates, key.key, authorities, env.clock.now());
+        ledger.certified(operation, answer, peer, accepted.certificate, accepted.signaturesVerified);
         await env.storage.saveCredential({
-          key,
+          key: key.key,
           certificate: accepted.certificate.raw,
           chain: accepted.chain.map((issuer) => issuer.raw),
           authorities: authorities.map((authority) => authority.raw),
         });
         const { certificate, chain } = accepted;
-        return { certificate, chain, key, ...(run === undefined ? {} : { run }) };
+        const trust = established.bootstrap?.kind ?? established.anchors.kind;
+        return { certificate, chain, key: key.key, trust, ...(run === undefined ? {} : { run }) };
       }
-      ledger.pending(operation, answer, connection.peer, response.retryAfter);
-      if (env.clock.monotonic() + response.retryAfter * 1000 > deadline) throw waitedTooLong(run, response.retryAfter);
-      env.waiting?.(response.retryAfter, run);
+      ledger.pending(operation, answer, peer, response.retryAfter);
+      pause = { why: "decision", run, milliseconds: response.retryAfter * 1000 };
+    } catch (error) {
+      if (codeOf(error) !== "server-busy") throw error;
+      pause = { why: "busy", error, milliseconds: backoff.next(secondsAsked(error) * 1000) };
+    } finally {
       // RFC 9266 4.1: a binding serves one association, so the repeated request goes over a new one.
       await connection.close();
-      await env.clock.sleep(response.retryAfter * 1000, env.signal);
-      connection = await dial(settings, env);
     }
-  } finally {
-    await connection.close();
+    if (env.clock.monotonic() + pause.milliseconds > deadline)
+      throw pause.why === "busy" ? pause.error : waitedTooLong(pause.run, pause.milliseconds / 1000);
+    env.waiting?.(Math.ceil(pause.milliseconds / 1000), pause.why === "busy" ? undefined : pause.run, pause.why);
+    await env.clock.sleep(pause.milliseconds, env.signal);
   }
 }
 
+/** Why the device asks again later: a person has to decide (202), or the server is busy (503). */
+type Pause =
+  | { readonly why: "decision"; readonly run: string | undefined; readonly milliseconds: number }
+  | { readonly why: "busy"; readonly error: unknown; readonly milliseconds: number };
+
+function secondsAsked(error: unknown): number {
+  return error instanceof EstFailed ? Number(error.details["retryAfter"] ?? 0) : 0;
+}
+
+/** 4.1.3: from the first answer on, the CA's own anchors are the only ones for this server. */
+async function madeExplicit(authorities: readonly Certificate[], env: EstDeviceEnv): Promise<ServerAnchors> {
+  const anchors = anchorsAmong(authorities).map(({ raw }) => raw);
+  await env.storage.saveAnchors(anchors);
+  return { kind: "explicit", anchors };
+}
+
+async function requestCertificate(
+  operation: "simpleenroll" | "simplereenroll",
+  connection: Connection<HttpRequest, HttpResponse>,
+  { csr, key }: { readonly csr: Uint8Array | undefined; readonly key: DeviceKey },
+  settings: EstDeviceSettings,
+  anchors: ServerAnchors,
+  env: EstDeviceEnv,
+  ledger: DeviceLedger,
+): Promise<{ readonly answer: HttpResponse; readonly peer: Peer; readonly csr: Uint8Array }> {
+  const { server, credentials, binding } = settings;
+  // 4.2.3: the same request is repeated; only one that is bound to its association has to be made again.
+  let current = binding === "auto" ? undefined : csr;
+  const asking: Asking = {
+    operation,
+    async make(peer) {
+      current =
+        binding === "never" && current !== undefined ? current : await certificationRequest(settings, key, peer);
+      return encodeRequest(operation, server.label, current, credentials);
+    },
+    dial: (origin) => dial({ ...settings, server: { ...server, ...origin } }, anchors, env),
+    mayLeave: settings.redirect === "other-origin",
+    sent: (request, peer) => ledger.requested(operation, request, peer, key),
+    redirected: (answer, peer) => ledger.redirected(operation, answer, peer),
+  };
+  const { answer, peer } = await ask(connection, server, asking, env.signal);
+  return { answer, peer, csr: current as Uint8Array };
+}
+
 function checkSettings(operation: string, { server, identity }: EstDeviceSettings): void {
-  if (server.anchors.length === 0)
+  const { trust } = server;
+  if ((trust.kind === "explicit" || trust.kind === "implicit") && trust.anchors.length === 0)
     throw new EstFailed(
       "anchor-missing",
       "no trust anchor was given; get the CA certificate of the server's operator (there: hatchery ca export) and pass it",
@@ -112,39 +181,48 @@ function checkSettings(operation: string, { server, identity }: EstDeviceSetting
 
 function dial(
   { server, identity }: EstDeviceSettings,
+  trust: ServerAnchors,
   env: EstDeviceEnv,
 ): Promise<Connection<HttpRequest, HttpResponse>> {
-  const { host, port, anchors } = server;
-  return env.dial({ host, port, anchors, ...(identity === undefined ? {} : { identity }) }, env.signal);
+  const { host, port } = server;
+  return env.dial({ host, port, trust, ...(identity === undefined ? {} : { identity }) }, env.signal);
 }
 
 /** The key of an enrolment that was interrupted, or a new one, stored before anybody certifies it. */
-async function pendingKey(settings: EstDeviceSettings, env: EstDeviceEnv, ledger: DeviceLedger): Promise<DeviceKey> {
+async function pendingKey(settings: EstDeviceSettings, env: EstDeviceEnv): Promise<PendingKey> {
   const kept = await env.storage.pendingKey();
-  if (kept !== undefined) {
-    ledger.keyed(kept, false);
-    return kept;
-  }
+  if (kept !== undefined) return { key: kept, generated: false };
   const key = await env.keys.generate(settings.keyKind);
   await env.storage.savePendingKey(key);
-  ledger.keyed(key, true);
-  return key;
+  return { key, generated: true };
 }
 
 async function requestAuthorities(
   connection: Connection<HttpRequest, HttpResponse>,
-  { server }: EstDeviceSettings,
+  { kind, anchors }: ServerAnchors,
+  settings: EstDeviceSettings,
   env: EstDeviceEnv,
   ledger: DeviceLedger,
 ): Promise<readonly Certificate[]> {
-  const request = encodeRequest("cacerts", server.label, undefined, undefined);
-  ledger.asked(request, connection.peer);
-  const answer = await connection.request(request, env.signal);
+  const { server } = settings;
+  // A GET elsewhere tells nothing: the device's certificate stays here.
+  const { identity: _, ...anonymous } = settings;
+  const asking: Asking = {
+    operation: "cacerts",
+    make: async () => encodeRequest("cacerts", server.label, undefined, undefined),
+    dial: (origin) => dial({ ...anonymous, server: { ...server, ...origin } }, { kind, anchors }, env),
+    mayLeave: true,
+    sent: (request, peer) => ledger.asked(request, peer),
+    redirected: (answer, peer) => ledger.redirected("cacerts", answer, peer),
+  };
+  const { answer, peer } = await ask(connection, server, asking, env.signal);
   const response = decodeResponse("cacerts", answer, env.clock.now());
   // 4.1.3: any status but 200 ends the enrolment; decodeResponse lets no 202 through for cacerts.
   const published = response.kind === "certificates" ? response.certificates : [];
-  const { authorities, signaturesVerified } = acceptAuthorities(published, server.anchors, env.clock.now());
-  ledger.authorities(answer, connection.peer, authorities, signaturesVerified);
+  // An implicit anchor vouches for the server's name; of the CA nothing is known yet but that this server says so.
+  const trusted = kind === "explicit" ? anchors : [newestRoot(published).raw];
+  const { authorities, signaturesVerified } = acceptAuthorities(published, trusted, env.clock.now());
+  ledger.authorities(answer, peer, authorities, signaturesVerified);
   return authorities;
 }
 

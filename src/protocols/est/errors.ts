@@ -163,3 +163,6 @@ export class EstFailed extends HatcheryError<EstDeviceFailure> {
     this.name = "EstFailed";
   }
 }
+  | "server-busy"
+  | "fingerprint-not-found"
+  | "fingerprint-declined"

@@ -135,8 +135,7 @@ export function encodeRequest(
 
 /** The device's reading of an answer; throws EstFailed with what the server said. */
 export function decodeResponse(operation: Operation, response: HttpResponse, now: number): EstResponse {
-  // RFC 7030 4.2.3 says 200; foundriesio's server answers an enrolment with 201, whose body means the same (RFC 9110 15.3.2).
-  if (response.status === 200 || (response.status === 201 && operation !== "cacerts")) {
+  if (response.status === 200) {
     const type = mediaTypeOf(singleField(response.headers, "content-type"));
     if (type.name !== mediaTypes.certsOnly) {
       throw new EstFailed(
@@ -167,6 +166,15 @@ export function decodeResponse(operation: Operation, response: HttpResponse, now
       { details },
     );
   }
+  if (response.status === 503) {
+    const later = singleField(response.headers, "retry-after");
+    const retryAfter = later === undefined ? undefined : secondsUntil(later, now);
+    throw new EstFailed(
+      "server-busy",
+      `the server cannot take ${operation} now (503)${said === "" ? "" : `: ${said}`}; try again later`,
+      { details: { ...details, ...(retryAfter === undefined ? {} : { retryAfter }) } },
+    );
+  }
   if (response.status >= 400) {
     throw new EstFailed(
       "server-refused",
@@ -188,13 +196,26 @@ function retryAfterOf(value: string | undefined, now: number): number {
       "retry-after-missing",
       "the server answered 202 without Retry-After, which RFC 7030 4.2.3 demands",
     );
-  const seconds = /^\d{1,9}$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - now) / 1000);
-  if (Number.isNaN(seconds))
+  const seconds = secondsUntil(value, now);
+  if (seconds === undefined)
     throw new EstFailed(
       "retry-after-missing",
       "the server answered 202 with a Retry-After that is neither seconds nor a date",
     );
-  return Math.min(Math.max(seconds, 1), mostRetryAfter);
+  return seconds;
+}
+
+/** Undefined when it is neither form; a number that is too large for anything is the most. */
+function secondsUntil(value: string, now: number): number | undefined {
+  const seconds = /^\d+$/.test(value) ? Number(value) : Math.ceil((httpDate(value) - now) / 1000);
+  return Number.isNaN(seconds) ? undefined : Math.min(Math.max(seconds, 1), mostRetryAfter);
+}
+
+/** RFC 9110 5.6.7, all three forms. Without its check Date.parse takes "-5" for a day in May. */
+function httpDate(value: string): number {
+  if (!/^[A-Z][a-z]{2,8},? /.test(value)) return Number.NaN;
+  // The form of asctime names no zone, and means GMT.
+  return Date.parse(value.endsWith(" GMT") ? value : `${value} GMT`);
 }
 
 /** RFC 7617: undefined without the field; throws EstRefused when it is anything but well-formed Basic credentials. */

@@ -11,7 +11,16 @@ export {
   wellKnown,
 } from "./constants.ts";
 export { type EnrolledCredential, enroll } from "./device.ts";
-export type { EstDeviceEnv, EstDeviceSettings, EstDeviceStorage, EstServerAddress } from "./device-env.ts";
+export type {
+  AnchorCandidate,
+  EstDeviceEnv,
+  EstDeviceSettings,
+  EstDeviceStorage,
+  EstServerAddress,
+  EstTrust,
+} from "./device-env.ts";
+export { basicChallenge, digestChallenge } from "./http-authorization.ts";
+export { digestSecret, verifyDigestResponse } from "./keys-digest.ts";
 export { type EstDeviceFailure, EstFailed, type EstRefusal, EstRefused, refusals } from "./errors.ts";
 export {
   type Base64Form,

@@ -37,6 +37,30 @@ export const known = {
     provenance: "generated-on-device",
   },
   uri: { fact: "est.server.uri", factKind: "loc.server-uri", crypto: "none", provenance: "configured" },
+  implicitAnchors: {
+    fact: "est.device.implicit-anchors",
+    factKind: "ta.server",
+    crypto: "certificate",
+    provenance: "manufactured",
+  },
+  fingerprint: {
+    fact: "est.ca.fingerprint",
+    factKind: "key.public.hash",
+    crypto: "hash-of-key",
+    provenance: "configured",
+  },
+  fingerprintAnchor: {
+    fact: "est.ca.anchor-of-fingerprint",
+    factKind: "ta.server",
+    crypto: "certificate",
+    provenance: "received",
+  },
+  confirmedAnchor: {
+    fact: "est.ca.confirmed-anchor",
+    factKind: "ta.server",
+    crypto: "certificate",
+    provenance: "typed-by-human",
+  },
   anchor: { fact: "est.ca.anchor", factKind: "ta.server", crypto: "certificate", provenance: "configured" },
   manufacturerAnchor: {
     fact: "est.manufacturer.anchor",
@@ -114,16 +138,17 @@ export function recordHandshake(
   });
 }
 
-/** A request or reply, seen by either end; `part` is `request`, `response`, `pending` or `refusal`. */
+/** A request or reply, seen by either end; `part` is `request`, `response`, `pending`, `redirect` or `refusal`. */
 export function recordFrame(
   run: RunRecorder,
   operation: string,
-  part: "request" | "response" | "pending" | "refusal",
+  part: "request" | "response" | "pending" | "redirect" | "refusal",
   peer: Peer,
   bytes: number,
   options: { readonly carries?: readonly string[]; readonly decoded?: Decoded; readonly repeated?: boolean } = {},
 ): void {
-  run.phase(operation === "simplereenroll" ? "renew" : "deliver");
+  const isBootstrap = operation === "bootstrap";
+  run.phase(isBootstrap ? "trust" : operation === "simplereenroll" ? "renew" : "deliver");
   const [from, to] = part === "request" ? (["device", "coordinator"] as const) : (["coordinator", "device"] as const);
   run.frame({
     from,
@@ -131,7 +156,8 @@ export function recordFrame(
     name: `${operation} ${part}`,
     bytes,
     channel: "ip.site",
-    protection: peer.security === undefined ? "none" : "encrypted",
+    // Encrypted, but nobody knows for whom: that protects from no one.
+    protection: peer.security === undefined || isBootstrap ? "none" : "encrypted",
     repeated: options.repeated ?? false,
     carries: options.carries ?? [],
     decoded: options.decoded ?? {},

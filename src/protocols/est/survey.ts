@@ -1,7 +1,11 @@
 import type { DeclaredFact, DeclaredStep, Survey } from "../../knowledge/survey.ts";
 
+/** First enrolments by who the device is, under an anchor that it was given. */
 const enrolling = ["est/idevid", "est/password", "est/anonymous"] as const;
-const all = [...enrolling, "est/reenroll"] as const;
+const anchored = [...enrolling, "est/reenroll"] as const;
+/** First enrolments by how the device comes to trust the server; it may be anybody. */
+const bootstrapping = ["est/implicit", "est/fingerprint", "est/fingerprint-preset"] as const;
+const all = [...anchored, ...bootstrapping] as const;
 
 /** EST's row of the survey: what RFC 7030 says that everybody knows, does and learns. */
 export const estSurvey: Survey = {
@@ -14,10 +18,17 @@ export const estSurvey: Survey = {
     { id: "est/anonymous", title: "no credential, a person approves", status: "runs", manufacturerBurden: 0 },
     { id: "est/reenroll", title: "renewal under the earlier certificate", status: "runs", manufacturerBurden: 0 },
     { id: "est/tls-psk-srp", title: "certificate-less TLS", status: "declared-only", manufacturerBurden: 2 },
+    { id: "est/implicit", title: "the system's roots, until the CA's own", status: "runs", manufacturerBurden: 0 },
     {
       id: "est/fingerprint",
       title: "no anchor, a person compares a fingerprint",
-      status: "declared-only",
+      status: "runs",
+      manufacturerBurden: 0,
+    },
+    {
+      id: "est/fingerprint-preset",
+      title: "no anchor, the CA's fingerprint was given",
+      status: "runs",
       manufacturerBurden: 0,
     },
     { id: "est/serverkeygen", title: "key made by the server", status: "declared-only", manufacturerBurden: 3 },
@@ -179,8 +190,52 @@ export const estSurvey: Survey = {
       after: ["device", "coordinator"],
       uniqueness: "per-owner",
       mutability: "erased-by-reset",
-      variants: all,
+      variants: anchored,
       source: "RFC 7030 3.6.1",
+    }),
+    fact("est.device.implicit-anchors", "ta.server", "roots that vouch for names of servers, shipped with the system", {
+      crypto: "certificate",
+      secrecy: "public",
+      provenance: "manufactured",
+      before: ["device"],
+      after: ["device"],
+      uniqueness: "global",
+      mutability: "rotating",
+      variants: ["est/implicit"],
+      source: "RFC 7030 3.6.2",
+    }),
+    fact("est.ca.fingerprint", "key.public.hash", "fingerprint of the CA certificate", {
+      crypto: "hash-of-key",
+      secrecy: "public",
+      provenance: "configured",
+      before: ["device"],
+      after: ["device"],
+      uniqueness: "per-owner",
+      mutability: "erased-by-reset",
+      variants: ["est/fingerprint-preset"],
+      source: "RFC 7030 4.1.1",
+    }),
+    fact("est.ca.anchor-of-fingerprint", "ta.server", "CA certificate that has the fingerprint", {
+      crypto: "certificate",
+      secrecy: "public",
+      provenance: "received",
+      before: [],
+      after: ["device"],
+      uniqueness: "per-owner",
+      mutability: "erased-by-reset",
+      variants: ["est/fingerprint-preset"],
+      source: "RFC 7030 4.1.1",
+    }),
+    fact("est.ca.confirmed-anchor", "ta.server", "CA certificate whose fingerprint a person has confirmed", {
+      crypto: "certificate",
+      secrecy: "public",
+      provenance: "typed-by-human",
+      before: [],
+      after: ["device"],
+      uniqueness: "per-owner",
+      mutability: "erased-by-reset",
+      variants: ["est/fingerprint"],
+      source: "RFC 7030 4.1.1",
     }),
     fact("est.ca.certificates", "ta.domain", "root of the CA as the server publishes it", {
       crypto: "certificate",
@@ -240,9 +295,36 @@ export const estSurvey: Survey = {
       channel: "ip.site",
       frames: ["TLS server authentication"],
       floor: 1,
-      variants: all,
+      variants: all.filter((variant) => variant !== "est/fingerprint"),
       source: "RFC 7030 3.3.1",
     }),
+    step(
+      "est.bootstrap",
+      "trust",
+      "device",
+      "fetches the CA certificates from a server that nobody has authenticated",
+      {
+        channel: "ip.site",
+        frames: ["bootstrap request", "bootstrap response"],
+        floor: 2,
+        variants: ["est/fingerprint-preset"],
+        source: "RFC 7030 4.1.1",
+      },
+    ),
+    step(
+      "est.bootstrap-compared",
+      "trust",
+      "device",
+      "fetches the CA certificates, and a person compares a fingerprint",
+      {
+        channel: "ip.site",
+        frames: ["bootstrap request", "bootstrap response"],
+        floor: 2,
+        variants: ["est/fingerprint"],
+        source: "RFC 7030 4.1.1",
+        userActions: ["compare"],
+      },
+    ),
     step("est.client-authentication", "trust", "device", "shows its certificate in the TLS handshake", {
       channel: "ip.site",
       frames: ["TLS client authentication"],
@@ -262,7 +344,7 @@ export const estSurvey: Survey = {
       channel: "ip.site",
       frames: ["simpleenroll request", "simpleenroll response"],
       floor: 2,
-      variants: ["est/idevid", "est/password"],
+      variants: ["est/idevid", "est/password", ...bootstrapping],
       source: "RFC 7030 4.2.1",
     }),
     step("est.enroll-twice", "deliver", "device", "asks for a certificate, waits, and asks again", {
@@ -291,7 +373,20 @@ export const estSurvey: Survey = {
   properties: [
     { property: "manufacturer-contacted", holds: false, variants: all, source: "RFC 7030 2", evidence: "D->M" },
     { property: "internet-contacted", holds: false, variants: all, source: "RFC 7030 2", evidence: "D->M" },
-    { property: "user-acts-at-device", holds: false, variants: all, source: "RFC 7030 2.1", evidence: "D->M" },
+    {
+      property: "user-acts-at-device",
+      holds: false,
+      variants: all.filter((variant) => variant !== "est/fingerprint"),
+      source: "RFC 7030 2.1",
+      evidence: "D->M",
+    },
+    {
+      property: "user-acts-at-device",
+      holds: true,
+      variants: ["est/fingerprint"],
+      source: "RFC 7030 4.1.1",
+      evidence: "D->M",
+    },
     {
       property: "coordinator-knew-private-key",
       holds: false,

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import type { ConnectionOptions } from "node:tls";
+import { type ConnectionOptions, getCACertificates } from "node:tls";
 import { view } from "../../core/bytes.ts";
 import { codeOf, HatcheryError } from "../../core/errors.ts";
 import { parseCertificate } from "../../pki/certificate.ts";
@@ -9,7 +9,7 @@ import { reasonOf, TransportError } from "../errors.ts";
 /** A certificate in PEM or DER. */
 export type Certificate = string | Uint8Array;
 
-/** What makes a server acceptable; the system's own roots never do. */
+/** What makes a server acceptable; the system's own roots do only when they are given. */
 export type ServerTrust =
   | {
       readonly kind: "anchors";
@@ -21,13 +21,15 @@ export type ServerTrust =
        */
       readonly acceptOtherName?: (certificate: Uint8Array) => boolean;
     }
+  /** Roots that vouch for names: the name is all that tells this server from any other, so nothing stands for it (RFC 7030 3.6.2). */
+  | { readonly kind: "implicit"; readonly anchors: readonly Certificate[] }
   /** Any certificate: the caller authenticates the server later (RFC 7030 section 4.1.1, RFC 8995 section 5.1). */
   | { readonly kind: "provisional" };
 
 /** The TLS options for `trust`; throws `unusable-credential` for an anchor that is no certificate. */
 export function trustOptions(trust: ServerTrust): ConnectionOptions {
   if (trust.kind === "provisional") return { ca: [], rejectUnauthorized: false };
-  const { acceptOtherName } = trust;
+  const acceptOtherName = trust.kind === "anchors" ? trust.acceptOtherName : undefined;
   return {
     ca: trust.anchors.map(pemOf),
     // An anchor is a key and a name (RFC 5280 section 6.1.1 d); without this OpenSSL goes on to look for a self-signed one.
@@ -35,6 +37,11 @@ export function trustOptions(trust: ServerTrust): ConnectionOptions {
     rejectUnauthorized: true,
     checkServerIdentity: (host, { raw }) => (isAccepted(raw, host, acceptOtherName) ? undefined : nameMismatch(host)),
   };
+}
+
+/** The roots of the operating system, or those that came with Node, in DER: implicit anchors. */
+export function shippedAnchors(store: "system" | "bundled"): readonly Uint8Array[] {
+  return getCACertificates(store).map((pem) => new X509Certificate(pem).raw);
 }
 
 /** By RFC 9525, and not as Node does it, which falls back on the common name and lets a wildcard be a part of a label. */

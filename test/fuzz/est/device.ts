@@ -108,7 +108,11 @@ async function isEnrolled(root: FuzzAuthority, answers: readonly HttpResponse[])
     },
     randomness: seededRandomness("device"),
     keys: { generate: async () => key },
+    fetchUnauthenticated: () => assert.fail("this device has an anchor"),
     storage: {
+      anchors: async () => undefined,
+      saveAnchors: async () => {},
+      credential: async () => undefined,
       pendingKey: async () => undefined,
       savePendingKey: async () => {},
       async saveCredential() {
@@ -117,7 +121,7 @@ async function isEnrolled(root: FuzzAuthority, answers: readonly HttpResponse[])
     },
   };
   const settings: EstDeviceSettings = {
-    server: { host: "est.example", port: 8443, anchors: [root.certificate.raw] },
+    server: { host: "est.example", port: 8443, trust: { kind: "explicit", anchors: [root.certificate.raw] } },
     subject: encodeName([commonName("SN-1")]),
     keyKind: "Ed25519",
     binding: "auto",
