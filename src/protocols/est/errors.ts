@@ -143,6 +143,9 @@ export type EstDeviceFailure =
   | "response-media-type"
   | "response-malformed"
   | "redirected"
+  | "server-busy"
+  | "fingerprint-not-found"
+  | "fingerprint-declined"
   | "anchor-missing"
   | "anchors-not-confirmed"
   | "certificate-not-ours"
@@ -163,6 +166,3 @@ export class EstFailed extends HatcheryError<EstDeviceFailure> {
     this.name = "EstFailed";
   }
 }
-  | "server-busy"
-  | "fingerprint-not-found"
-  | "fingerprint-declined"

@@ -19,8 +19,6 @@ export type {
   EstServerAddress,
   EstTrust,
 } from "./device-env.ts";
-export { basicChallenge, digestChallenge } from "./http-authorization.ts";
-export { digestSecret, verifyDigestResponse } from "./keys-digest.ts";
 export { type EstDeviceFailure, EstFailed, type EstRefusal, EstRefused, refusals } from "./errors.ts";
 export {
   type Base64Form,
