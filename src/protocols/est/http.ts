@@ -135,7 +135,8 @@ export function encodeRequest(
 
 /** The device's reading of an answer; throws EstFailed with what the server said. */
 export function decodeResponse(operation: Operation, response: HttpResponse, now: number): EstResponse {
-  if (response.status === 200) {
+  // RFC 7030 4.2.3 says 200; foundriesio's server answers an enrolment with 201, whose body means the same (RFC 9110 15.3.2).
+  if (response.status === 200 || (response.status === 201 && operation !== "cacerts")) {
     const type = mediaTypeOf(singleField(response.headers, "content-type"));
     if (type.name !== mediaTypes.certsOnly) {
       throw new EstFailed(
