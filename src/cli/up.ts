@@ -29,6 +29,9 @@ export function addUp(program: Command): void {
     .option("--publication-port <number>", "port without TLS on which anybody gets CRLs and OCSP", port, 8480)
     .option("--publication-url <url>", "how devices reach that port, for their certificates: http://NAME:PORT")
     .option("--name <name...>", "names and addresses by which devices reach this machine, for its certificate", [])
+    .option("--proxies <addresses>", "load balancers that pass TLS through and send the PROXY protocol: ADDRESS[/BITS],...", list)
+    .option("--client-cert-port <number>", "port without TLS for proxies that end TLS and send Client-Cert (RFC 9440)", port)
+    .option("--client-cert-proxies <addresses>", "these proxies: ADDRESS[/BITS],...", list)
     .option("--demo", "onboard an emulated device, unless something was onboarded before")
     .option("--no-demo", "do not")
     .addOption(
@@ -51,6 +54,7 @@ export function addUp(program: Command): void {
       example(
         "hatchery up --demo",
         "hatchery up --data /srv/hatchery --host 0.0.0.0 --name est.example",
+        "hatchery up --data /srv/hatchery --host 0.0.0.0 --name est.example --proxies 10.0.0.2,10.0.0.3",
         "hatchery up --data /srv/hatchery --database postgres://hatchery@db.example/hatchery",
       ),
     )
@@ -66,6 +70,9 @@ interface UpOptions {
   readonly publicationPort: number;
   readonly publicationUrl?: string;
   readonly name: readonly string[];
+  readonly proxies?: readonly string[];
+  readonly clientCertPort?: number;
+  readonly clientCertProxies?: readonly string[];
   readonly demo?: boolean;
   readonly logLevel: string;
   readonly vault?: "file" | "passphrase" | "env";
@@ -88,6 +95,8 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
     publicationPort,
     publicationUrl,
     names: name,
+    proxies: options.proxies,
+    clientCert: clientCert(options),
     logLevel,
     vault: vaultSettings(options),
     pkcs11: await tokenOptions(options),
@@ -106,17 +115,25 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
 }
 
 /** Whoever finds a port taken is told which option names another one. */
-function withOption(error: unknown, { port, demoPort, publicationPort }: UpOptions): unknown {
+function withOption(error: unknown, { port, demoPort, publicationPort, clientCertPort }: UpOptions): unknown {
   if (!(error instanceof HatcheryError) || error.code !== "address-in-use") return error;
   const taken = error.details["port"];
-  const options: readonly (readonly [option: string, port: number])[] = [
+  const options: readonly (readonly [option: string, port: number | undefined])[] = [
     ["--port", port],
     ["--demo-port", demoPort],
     ["--publication-port", publicationPort],
+    ["--client-cert-port", clientCertPort],
   ];
   const option = options.find((each) => each[1] === taken)?.[0];
   if (option === undefined) return error;
   return new HatcheryError(error.code, `${error.message.replace(/\.$/, "")} with ${option}.`, { cause: error });
+}
+
+function clientCert({ clientCertPort, clientCertProxies }: UpOptions) {
+  if (clientCertPort === undefined && clientCertProxies === undefined) return undefined;
+  if (clientCertPort === undefined || clientCertProxies === undefined)
+    throw new CliError("usage", "--client-cert-port and --client-cert-proxies belong together; give both");
+  return { port: clientCertPort, proxies: clientCertProxies };
 }
 
 function vaultSettings({ vault, vaultPassphraseFile }: UpOptions): VaultSettings {
@@ -173,7 +190,10 @@ function announce(system: System, shown: DemoShown | undefined, invocation: Invo
   print(
     [
       `hatchery ${version} is up; Ctrl-C ends it`,
-      ...listeners.map(({ tenant, protocol, url }) => `  ${`${protocol}, ${tenant}`.padEnd(18)}${url}`),
+      ...listeners.map(
+        ({ tenant, protocol, url, door }) =>
+          `  ${`${protocol}, ${tenant}`.padEnd(18)}${url}${door === undefined ? "" : ", for proxies that end TLS"}`,
+      ),
       `  ${"CRLs, OCSP".padEnd(18)}${publication}`,
       `  ${"data".padEnd(18)}${data}`,
       ...(database.startsWith(data) ? [] : [`  ${"database".padEnd(18)}${database}`]),
@@ -206,6 +226,10 @@ function aborted(signal: AbortSignal): Promise<undefined> {
     if (signal.aborted) resolve(undefined);
     else signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
+}
+
+function list(text: string): readonly string[] {
+  return text.split(",").map((each) => each.trim());
 }
 
 const demoCommands = ["devices --tenant demo", "run show --tenant demo", "compare --tenant demo", "demo remove"];

@@ -111,18 +111,22 @@ function ledgerFor<Session>(
   const earlier = envelope?.ledger;
   // Both ends can derive the salt from the association, so their fingerprints can be compared; nobody else can.
   const salt = earlier === undefined ? saltOf(peer, randomness) : Buffer.from(earlier.salt, "base64");
-  const link = peer.security === undefined ? "none" : `${peer.security.version} ${peer.security.cipherSuite}`;
   const begun = earlier?.run ?? association.prelude;
   const header = {
     id: earlier?.run.id ?? hex(randomness.bytes(8)),
     protocol,
     variant: `${protocol}/unknown`,
-    link: begun?.link ?? link,
+    link: begun?.link ?? linkOf(peer),
     by: "coordinator",
     fingerprint: fingerprinting(salt),
     clock,
   } as const;
   return { recorder: new RunRecorder(header, begun), salt };
+}
+
+function linkOf({ security, terminator }: Peer): string {
+  if (security !== undefined) return `${security.version} ${security.cipherSuite}`;
+  return terminator === undefined ? "none" : `TLS that ended at the proxy ${terminator}`;
 }
 
 function saltOf(peer: Peer, randomness: Randomness): Uint8Array {

@@ -10,6 +10,7 @@ import { type TokenOptions, tokenKeys } from "../pkcs11/index.ts";
 import { estSurvey } from "../protocols/est/index.ts";
 import { lockDirectory } from "../store/lock.ts";
 import type { Store } from "../store/store.ts";
+import { addressList } from "../transport/http/address-list.ts";
 import { listenHttp } from "../transport/http/plain-listener.ts";
 import { listenUnix } from "../transport/http/unix.ts";
 import { createApi, type ServiceStatus } from "./api/index.ts";
@@ -44,6 +45,10 @@ export interface SystemOptions {
   readonly publicationUrl?: string | undefined;
   /** Names and addresses by which devices reach this service, besides the usual ones of this machine. */
   readonly names: readonly string[];
+  /** Addresses and blocks of proxies that pass TLS through to the devices' ports, with the PROXY protocol's header. */
+  readonly proxies?: readonly string[] | undefined;
+  /** Port without TLS for the tenant `default` on which these proxies bring requests whose TLS ended with them. */
+  readonly clientCert?: { readonly port: number; readonly proxies: readonly string[] } | undefined;
   readonly logLevel: string;
   /** Where the vault's key comes from; as the data directory says, a file on a first start, unless given. */
   readonly vault?: VaultSettings;
@@ -137,11 +142,21 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         ? urlOf("http", options.names[0] ?? options.host, published.port)
         : publicationUrlOf(options.publicationUrl);
     const parts = { store, vault, keys, clock: systemClock, randomness: systemRandomness, publicationUrl };
+    const { proxies, clientCert } = options;
+    const doors = {
+      host: options.host,
+      names: options.names,
+      ...(proxies === undefined ? {} : { proxies: addressList(proxies) }),
+    };
+    const terminated =
+      clientCert === undefined
+        ? undefined
+        : { port: clientCert.port, terminators: addressList(clientCert.proxies) };
     for (const [tenant, port] of [
       ["default", options.port],
       ["demo", options.demoPort],
     ] as const) {
-      const open = await openTenant(tenant, port, options, {
+      const open = await openTenant(tenant, port, tenant === "default" ? { ...doors, terminated } : doors, {
         ...parts,
         log,
         onStoreError,
@@ -168,11 +183,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       started,
       data,
       database,
-      listeners: [...tenants].map(([tenant, { listener }]) => ({
-        tenant,
-        protocol: "est",
-        url: urlOf("https", options.host, listener.port),
-      })),
+      listeners: [...tenants].flatMap(([tenant, { listener, terminated }]) => {
+        const est = { tenant, protocol: "est", url: urlOf("https", options.host, listener.port) };
+        return terminated === undefined
+          ? [est]
+          : [est, { ...est, door: "client-cert" as const, url: urlOf("http", options.host, terminated.port) }];
+      }),
       publication: publicationUrl,
     });
     const api = await createApi(

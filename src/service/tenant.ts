@@ -4,8 +4,12 @@ import type { Clock } from "../core/clock.ts";
 import type { Randomness } from "../core/randomness.ts";
 import { estServer } from "../protocols/est/index.ts";
 import type { Store } from "../store/store.ts";
+import type { AddressList } from "../transport/http/address-list.ts";
 import type { ServerCredential } from "../transport/http/device-tls.ts";
 import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
+import type { RefusalReport } from "../transport/http/refusals.ts";
+import type { Serving } from "../transport/http/serve.ts";
+import { listenTerminated } from "../transport/http/terminated-listener.ts";
 import { admissionOf } from "./admission.ts";
 import { localActor } from "./api/index.ts";
 import { type Authority, openAuthority } from "./authority.ts";
@@ -24,6 +28,15 @@ export interface TenantOptions {
   readonly host: string;
   /** Names and addresses by which devices reach this service, besides the usual ones of this machine. */
   readonly names: readonly string[];
+  /** Proxies that pass TLS through, and begin each connection with the PROXY protocol's header. */
+  readonly proxies?: AddressList | undefined;
+  readonly terminated?: TerminatedOptions | undefined;
+}
+
+/** Where proxies bring the requests of devices whose TLS ended with them. */
+export interface TerminatedOptions {
+  readonly port: number;
+  readonly terminators: AddressList;
 }
 
 export interface TenantParts {
@@ -44,6 +57,8 @@ export interface TenantParts {
 /** A tenant that is served. */
 export interface OpenTenant {
   readonly listener: HttpListener;
+  /** Where proxies that end TLS bring the devices' requests; undefined when none may. */
+  readonly terminated: Serving | undefined;
   /** Names and addresses in the listener's certificate. */
   readonly names: readonly string[];
   readonly publication: () => Publication | undefined;
@@ -127,18 +142,27 @@ export async function openTenant(
       credentials: credentialsOf(tenant, store, clock, randomness),
     },
   });
-  const listener = await listenHttps({
+  const served = {
     host: options.host,
-    port,
-    credential,
     routes: estRoutes(est, parts.onStoreError),
-    onError: ({ code, address, cause }) => {
+    onError: ({ code, address, cause }: RefusalReport) => {
       if (code === "handler-failed") log.error({ tenant, address, err: cause }, "a device's request failed");
+      else if (misconfigured.has(code)) log.warn({ tenant, address, code }, "a proxy does not do what it should");
       else log.debug({ tenant, address, code }, "a device's request was refused");
     },
-  });
+  };
+  const { proxies, terminated: behind } = options;
+  const listener = await listenHttps({ ...served, port, credential, ...(proxies === undefined ? {} : { proxies }) });
+  const terminated =
+    behind === undefined
+      ? undefined
+      : await listenTerminated({ ...served, ...behind }).catch(async (error: unknown) => {
+          await listener.close();
+          throw error;
+        });
   return {
     listener,
+    terminated,
     names,
     publication: () => publication,
     authority: () => authority,
@@ -160,7 +184,7 @@ export async function openTenant(
       show(await prepare());
     },
     async close() {
-      await listener.close();
+      await Promise.all([listener.close(), terminated?.close()]);
       await upstream.close();
     },
   };
@@ -178,3 +202,12 @@ export async function demoIsDue(store: Store, tenants: readonly string[]): Promi
 }
 
 const removal = "tenant-forgotten";
+
+/** What comes of two settings that do not fit, and not of devices. */
+const misconfigured: ReadonlySet<string> = new Set([
+  "client-cert-malformed",
+  "forwarded-malformed",
+  "proxy-header-malformed",
+  "proxy-header-missing",
+  "proxy-not-listed",
+]);

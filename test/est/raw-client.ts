@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import { connect as connectTcp, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { base64, concat, utf8 } from "../../src/core/bytes.ts";
 import { privateKeyToPem } from "../../src/crypto/keys.ts";
@@ -24,18 +25,23 @@ export interface RawIdentity {
 export interface DialOptions {
   readonly identity?: RawIdentity;
   readonly version?: "TLSv1.2" | "TLSv1.3";
+  /** What a proxy says before it passes the connection through. */
+  readonly preface?: string;
 }
 
 /** A TLS connection to the service, which is verified; the handshake is complete when it resolves. */
-export function dial(service: TestService, { identity, version }: DialOptions = {}): Promise<TLSSocket> {
+export function dial(service: TestService, { identity, version, preface }: DialOptions = {}): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
+    const tcp = connectTcp(service.port, "127.0.0.1");
+    if (preface !== undefined) tcp.write(preface);
     const socket = connect({
+      socket: tcp,
       host: "127.0.0.1",
-      port: service.port,
       ca: encodePem("CERTIFICATE", service.root),
       ...(version === undefined ? {} : { minVersion: version, maxVersion: version }),
       ...(identity === undefined ? {} : { cert: pemOf(identity.chain), key: privateKeyToPem(identity.key) }),
     });
+    tcp.once("error", reject);
     socket.once("error", reject);
     socket.once("secureConnect", () => {
       socket.off("error", reject);
@@ -47,7 +53,7 @@ export function dial(service: TestService, { identity, version }: DialOptions = 
 }
 
 /** Sends `request` as it is and resolves with the one response to it; the connection stays as the server leaves it. */
-export function exchange(socket: TLSSocket, request: Uint8Array): Promise<RawAnswer> {
+export function exchange(socket: Socket, request: Uint8Array): Promise<RawAnswer> {
   const answer = answerOn(socket);
   socket.write(request);
   return answer;
@@ -98,7 +104,7 @@ export function certificateIn(answer: RawAnswer): Uint8Array {
 }
 
 /** The next response on a connection, cut out of the bytes by its Content-Length. */
-function answerOn(socket: TLSSocket): Promise<RawAnswer> {
+function answerOn(socket: Socket): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     let received = "";
     const settle = () => {

@@ -15,7 +15,7 @@ import {
   enroll,
 } from "../../src/protocols/est/index.ts";
 import type { ClientIdentity } from "../../src/protocols/ports.ts";
-import { type System, startSystem } from "../../src/service/system.ts";
+import { type System, type SystemOptions, startSystem } from "../../src/service/system.ts";
 import { requestUnix } from "../../src/transport/http/unix.ts";
 
 /** A real service of a test: its own data directory, free ports, and the API through its Unix socket. */
@@ -25,6 +25,8 @@ export interface TestService {
   readonly port: number;
   /** Base URL of CRLs and OCSP. */
   readonly publication: string;
+  /** Port of the listener of the tenant `default` for those who are not devices themselves, such as `client-cert`. */
+  door(name: string): number;
   /** Root of the tenant's CA in DER. */
   readonly root: Uint8Array;
   /** A manufacturer whose anchor is registered as `acme`. */
@@ -44,10 +46,19 @@ export interface TestService {
 const tables = ["devices", "identities", "certificates", "sessions", "approvals", "runs", "audit"] as const;
 export type Table = (typeof tables)[number] | "authorities";
 
-export async function startService(): Promise<TestService> {
+export async function startService(options: Partial<SystemOptions> = {}): Promise<TestService> {
   const data = await mkdtemp(join(tmpdir(), "hatchery-test-"));
   const start = () =>
-    startSystem({ data, host: "127.0.0.1", port: 0, demoPort: 0, publicationPort: 0, names: [], logLevel: "silent" });
+    startSystem({
+      data,
+      host: "127.0.0.1",
+      port: 0,
+      demoPort: 0,
+      publicationPort: 0,
+      names: [],
+      logLevel: "silent",
+      ...options,
+    });
   let system = await start();
   const call: TestService["call"] = (method, path, body) => caller(system.socket)(method, path, body);
   const factory = await openFactory("Acme", systemClock, systemRandomness);
@@ -68,6 +79,10 @@ export async function startService(): Promise<TestService> {
     },
     get publication() {
       return system.status().publication;
+    },
+    door(name) {
+      const url = system.status().listeners.find(({ door }) => door === name)?.url ?? "";
+      return Number(new URL(url).port);
     },
     root: (decodePem(root)[0] as { readonly bytes: Uint8Array }).bytes,
     factory,

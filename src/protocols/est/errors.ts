@@ -27,6 +27,7 @@ export type EstRefusal =
   | "binding-malformed"
   | "binding-wrong"
   | "binding-used"
+  | "binding-at-proxy"
   | "idevid-on-reenroll"
   | "profile-not-the-client"
   | "renewal-too-early"
@@ -100,6 +101,10 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "binding-used": {
     ...unauthorized,
     text: "The channel binding of this TLS connection has served another request (RFC 9266 4.1); connect again.",
+  },
+  "binding-at-proxy": {
+    ...unauthorized,
+    text: "Your TLS connection ended at a proxy, so challengePassword cannot be checked; leave it out, or ask where TLS is passed through.",
   },
   "idevid-on-reenroll": forbidden(
     "Re-enrolment needs the certificate to be renewed; a manufacturer's certificate enrols with simpleenroll.",

@@ -19,7 +19,7 @@ export function challengePassword(peer: Peer): string {
 /**
  * Holds the link between a request and its association against what the profile wants (RFC 7030 3.5). RFC 9266 4.1 lets a
  * binding authenticate once: the same octets may come again on the association, another linked request may not. Throws
- * EstRefused `binding-missing`, `binding-used`, and what `verifyBinding` throws.
+ * EstRefused `binding-missing`, `binding-used`, `binding-at-proxy`, and what `verifyBinding` throws.
  */
 export function checkBinding(
   request: { readonly raw: Uint8Array; readonly challengePassword: string | undefined },
@@ -33,6 +33,11 @@ export function checkBinding(
       `the profile demands the ${bindingType(peer)} binding of the connection in challengePassword, and there is none`,
     );
   }
+  if (peer.terminator !== undefined)
+    throw new EstRefused(
+      "binding-at-proxy",
+      `challengePassword is there, and the connection that it would be of ended at the proxy ${peer.terminator}`,
+    );
   const linked = linkedRequests.get(peer);
   const request256 = sha256(request.raw);
   if (linked !== undefined && !equal(linked, request256))

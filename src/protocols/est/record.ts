@@ -123,7 +123,11 @@ export function recordHandshake(
     from: "coordinator",
     to: "device",
     name: tlsServer,
-    decoded: { version, cipherSuite: peer.security?.cipherSuite ?? "none" },
+    decoded: {
+      version,
+      cipherSuite: peer.security?.cipherSuite ?? "none",
+      ...(peer.terminator === undefined ? {} : { endedAtProxy: peer.terminator }),
+    },
   });
   declareHandshakeOperations(run, clientChain.length > 0);
   if (clientChain.length === 0) return;

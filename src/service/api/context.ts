@@ -38,9 +38,17 @@ export interface ServiceStatus {
   readonly data: string;
   /** Path of the file, or URL without its password. */
   readonly database: string;
-  readonly listeners: readonly { readonly tenant: string; readonly protocol: string; readonly url: string }[];
+  readonly listeners: readonly ListenerStatus[];
   /** Base URL of CRLs and OCSP. */
   readonly publication: string;
+}
+
+export interface ListenerStatus {
+  readonly tenant: string;
+  readonly protocol: string;
+  readonly url: string;
+  /** For whom it is, when not for devices themselves: proxies that end TLS and pass Client-Cert on. */
+  readonly door?: "client-cert";
 }
 
 /** Who acts through the Unix socket: whoever can open it is the administrator. */

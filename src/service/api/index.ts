@@ -37,7 +37,14 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
             data: z.string(),
             database: z.string(),
             databaseProblem: z.string().optional().describe("why it cannot be used now"),
-            listeners: z.array(z.object({ tenant: z.string(), protocol: z.string(), url: z.string() })),
+            listeners: z.array(
+              z.object({
+                tenant: z.string(),
+                protocol: z.string(),
+                url: z.string(),
+                door: z.enum(["client-cert"]).optional().describe("for whom it is, when not for devices themselves"),
+              }),
+            ),
             publication: z.string(),
           }),
         },
