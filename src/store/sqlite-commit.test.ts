@@ -71,14 +71,17 @@ const harms: readonly (readonly [how: string, harm: (file: string) => void])[] =
   ],
 ];
 
-const settings = ["journal_mode", "synchronous", "foreign_keys"];
+const settings = ["journal_mode", "synchronous", "foreign_keys", "temp_store"];
 
-sqliteTest("ok/connection: write-ahead log, full synchronisation, foreign keys", async ({ connection }) => {
-  assert.deepEqual(
-    settings.map((name) => pragma(connection, name)),
-    ["wal", 2, 1],
-  );
-});
+sqliteTest(
+  "ok/connection: write-ahead log, full synchronisation, foreign keys, no temporary files",
+  async ({ connection }) => {
+    assert.deepEqual(
+      settings.map((name) => pragma(connection, name)),
+      ["wal", 2, 1, 2],
+    );
+  },
+);
 
 sqliteTest("ok/group: one turn is one transaction, and the channels tell of it", async ({ store, ran }) => {
   const heard: string[] = [];
@@ -88,15 +91,32 @@ sqliteTest("ok/group: one turn is one transaction, and the channels tell of it",
   subscribe("hatchery:commit:after", after);
   try {
     const commits = Array.from({ length: 64 }, (_, index) => store.commit([store.devices.insert(device(`d${index}`))]));
-    commits.push(store.commit([store.devices.insert(device("d0"))]));
-    const settled = outcomes(await Promise.allSettled(commits));
-    assert.equal(settled.filter((outcome) => outcome === "committed").length, 64);
+    await Promise.all(commits);
   } finally {
     unsubscribe("hatchery:commit:before", before);
     unsubscribe("hatchery:commit:after", after);
   }
-  assert.equal(ran.filter((sql) => sql === "BEGIN IMMEDIATE").length, 1);
+  assert.deepEqual(
+    ran.filter((sql) => !sql.startsWith("insert")),
+    ["BEGIN IMMEDIATE", "COMMIT"],
+  );
   assert.deepEqual(heard, ['before {"callers":64} false', 'after {"callers":64} true']);
+});
+
+sqliteTest("ok/group: one that fails is taken back alone, with all that it had changed", async ({ store, ran }) => {
+  const commits = Array.from({ length: 4 }, (_, index) =>
+    store.commit([
+      store.runs.save(run(`r${index}`)),
+      ...(index === 2 ? [store.estUsers.remove("a", "nobody")] : []),
+      store.devices.insert(device(`d${index}`)),
+    ]),
+  );
+  const settled = outcomes(await Promise.allSettled(commits));
+  assert.deepEqual(settled, ["committed", "committed", "guard-lost", "committed"]);
+  assert.equal(await store.runs.find("a", "r2"), undefined);
+  assert.equal((await store.devices.list("a", { limit: 9 })).items.length, 3);
+  assert.equal(ran.filter((sql) => sql === "ROLLBACK").length, 1);
+  assert.equal(ran.filter((sql) => sql === "COMMIT").length, 1);
 });
 
 sqliteTest("ok/group: nothing is committed when every caller has lost", async ({ store, ran }) => {
@@ -120,7 +140,7 @@ for (const big of [0, 31, 63]) {
       settled,
       commits.map((_, index) => (index === big ? "store-full" : "committed")),
     );
-    assert.equal(ran.filter((sql) => sql === "BEGIN IMMEDIATE").length, 2, "SQLite ended the first transaction");
+    assert.equal(ran.filter((sql) => sql === "BEGIN IMMEDIATE").length, 3, "SQLite ended the first two transactions");
     assert.equal(await store.devices.find("a", `d${big}`), undefined);
     assert.equal((await store.devices.list("a", { limit: 100 })).items.length, 63);
   });

@@ -4,21 +4,47 @@ import type { Change, Outcome } from "./group-commit.ts";
 import { type SqliteConnection, storeErrorOf } from "./sqlite-connection.ts";
 
 /**
- * Applies all changes in one transaction with a savepoint for each, so that a change that fails leaves no trace and the
- * others go on; one outcome for each change, in order. Synchronous from BEGIN to COMMIT: nothing else can use the
- * connection in between.
+ * Applies all changes in one transaction, so that a change that fails leaves no trace and the others go on; one outcome for
+ * each change, in order. Synchronous from BEGIN to COMMIT: nothing else can use the connection in between.
  */
 export function commitTogether(connection: SqliteConnection, changes: readonly Change[]): readonly Outcome[] {
   if (changes.length === 0) return [];
-  const attempt = tryTogether(connection, changes);
+  return tryAtOnce(connection, changes) ?? commitSeparably(connection, changes);
+}
+
+/**
+ * Nearly always every change succeeds, and then nothing is needed to take one back: a savepoint for each lets SQLite copy
+ * every page before its change, which costs as much as the changes. Undefined when one of several fails; nothing was kept.
+ */
+function tryAtOnce(connection: SqliteConnection, changes: readonly Change[]): readonly Outcome[] | undefined {
+  try {
+    connection.run(begin);
+  } catch (error) {
+    // Trying each alone would wait for the same lock again and again.
+    const failed = storeErrorOf(error);
+    return changes.map(() => failed);
+  }
+  try {
+    const outcomes = changes.map((change) => apply(connection, change));
+    return committed(connection, outcomes);
+  } catch (error) {
+    if (connection.inTransaction()) connection.run(rollback);
+    return changes.length === 1 ? [storeErrorOf(error)] : undefined;
+  }
+}
+
+/** The same with a savepoint for each change. */
+function commitSeparably(connection: SqliteConnection, changes: readonly Change[]): readonly Outcome[] {
+  if (changes.length === 0) return [];
+  const attempt = trySeparably(connection, changes);
   if (attempt.kind === "decided") return attempt.outcomes;
   if (attempt.kind === "culprit") {
-    const others = commitTogether(connection, changes.toSpliced(attempt.index, 1));
+    const others = commitSeparably(connection, changes.toSpliced(attempt.index, 1));
     return others.toSpliced(attempt.index, 0, attempt.error);
   }
   if (changes.length === 1) return [attempt.error];
   // COMMIT names nobody, and what is too much together may fit alone.
-  return changes.flatMap((change) => commitTogether(connection, [change]));
+  return changes.flatMap((change) => commitSeparably(connection, [change]));
 }
 
 /**
@@ -31,11 +57,10 @@ type Attempt =
   | { readonly kind: "culprit"; readonly index: number; readonly error: StoreError }
   | { readonly kind: "unfinished"; readonly error: StoreError };
 
-function tryTogether(connection: SqliteConnection, changes: readonly Change[]): Attempt {
+function trySeparably(connection: SqliteConnection, changes: readonly Change[]): Attempt {
   try {
     connection.run(begin);
   } catch (error) {
-    // Trying each alone would wait for the same lock again and again.
     const failed = storeErrorOf(error);
     return { kind: "decided", outcomes: changes.map(() => failed) };
   }
@@ -46,11 +71,7 @@ function tryTogether(connection: SqliteConnection, changes: readonly Change[]): 
       if (typeof outcome !== "number" && !connection.inTransaction()) return { kind: "culprit", index, error: outcome };
       outcomes.push(outcome);
     }
-    commit(connection, outcomes.filter((outcome) => typeof outcome === "number").length);
-    // After COMMIT: what was then still in its place will be found there by the next start.
-    const lost = connection.lost();
-    if (lost === undefined) return { kind: "decided", outcomes };
-    return { kind: "decided", outcomes: outcomes.map((outcome) => (typeof outcome === "number" ? lost : outcome)) };
+    return { kind: "decided", outcomes: committed(connection, outcomes) };
   } catch (error) {
     if (connection.inTransaction()) connection.run(rollback);
     return { kind: "unfinished", error: storeErrorOf(error) };
@@ -60,13 +81,7 @@ function tryTogether(connection: SqliteConnection, changes: readonly Change[]): 
 function applyOne(connection: SqliteConnection, change: Change): Outcome {
   try {
     connection.run(savepoint);
-    let changed = 0;
-    for (const statement of change) {
-      const rows = connection.run(statement);
-      if (statement.guard !== undefined && rows !== statement.guard.rows)
-        throw new StoreError("guard-lost", statement.guard.lost);
-      changed += rows;
-    }
+    const changed = apply(connection, change);
     connection.run(release);
     return changed;
   } catch (error) {
@@ -76,6 +91,26 @@ function applyOne(connection: SqliteConnection, change: Change): Outcome {
     }
     return storeErrorOf(error);
   }
+}
+
+/** The rows changed; throws `guard-lost` and what SQLite throws, and leaves it to the caller to take the rest back. */
+function apply(connection: SqliteConnection, change: Change): number {
+  let changed = 0;
+  for (const statement of change) {
+    const rows = connection.run(statement);
+    if (statement.guard !== undefined && rows !== statement.guard.rows)
+      throw new StoreError("guard-lost", statement.guard.lost);
+    changed += rows;
+  }
+  return changed;
+}
+
+/** Ends the transaction of changes with these outcomes, and answers what has become of them. */
+function committed(connection: SqliteConnection, outcomes: readonly Outcome[]): readonly Outcome[] {
+  commit(connection, outcomes.filter((outcome) => typeof outcome === "number").length);
+  // After COMMIT: what was then still in its place will be found there by the next start.
+  const lost = connection.lost();
+  return lost === undefined ? outcomes : outcomes.map((outcome) => (typeof outcome === "number" ? lost : outcome));
 }
 
 function commit(connection: SqliteConnection, callers: number): void {
