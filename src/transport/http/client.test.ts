@@ -100,6 +100,19 @@ test("ok/204, 304 and the answer to HEAD have no body and need no length", async
   );
 });
 
+test("ok/a 202 and a refusal whose body ends with the connection", async () => {
+  for (const status of [202, 403]) {
+    await withServer(
+      (socket) => socket.end(`HTTP/1.1 ${status} Said\r\nRetry-After: 60\r\n\r\ncome again`),
+      async (connection) => {
+        const response = await connection.request(request);
+        assert.deepEqual([response.status, textOf(response.body)], [status, "come again"]);
+        await assert.rejects(connection.request(request), { code: "association-closed" });
+      },
+    );
+  }
+});
+
 test("fail/the association ends: no other one is opened", async () => {
   let connections = 0;
   const server = await rawServer((socket) => {
@@ -203,6 +216,7 @@ const misbehaviours: Readonly<Record<string, Misbehaviour>> = {
     text: "HTTP/1.1 200 OK\r\n\r\nabc",
     end: true,
   },
+  "such a body of a 201": { code: "broken-response", text: "HTTP/1.1 201 Created\r\n\r\nabc", end: true },
 };
 
 for (const [name, { code, text, end = false }] of Object.entries(misbehaviours))
