@@ -19,6 +19,7 @@ export type {
   EstServerAddress,
   EstTrust,
 } from "./device-env.ts";
+export { type EstRenewalSettings, type RenewalEvent, renewing } from "./device-renewal.ts";
 export { type EstDeviceFailure, EstFailed, type EstRefusal, EstRefused, refusals } from "./errors.ts";
 export {
   type Base64Form,
