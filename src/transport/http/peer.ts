@@ -1,9 +1,10 @@
 import { Buffer } from "node:buffer";
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import { view } from "../../core/bytes.ts";
+import { utf8, view } from "../../core/bytes.ts";
 import type { ChannelBinding, Peer, Security } from "../../core/link.ts";
 import { TransportError } from "../errors.ts";
+import { pskIdentityOf } from "./psk.ts";
 import { sourceOf } from "./source.ts";
 
 /**
@@ -45,15 +46,18 @@ function describe(socket: TLSSocket, end: "client" | "server"): Peer {
   const version = socket.getProtocol();
   if (version !== "TLSv1.2" && version !== "TLSv1.3")
     throw new TransportError("association-closed", "The TLS association ended before its peer could be described.");
+  const identity = pskIdentityOf(socket);
   const security: Security = {
     version,
     cipherSuite: socket.getCipher().standardName,
-    resumed: socket.isSessionReused(),
+    // To TLS 1.3 a pre-shared key is a session like any other (RFC 8446 2.2).
+    resumed: identity === undefined && socket.isSessionReused(),
   };
   return {
     address: addressOf(socket),
     security,
     chain: chainOf(socket.getPeerX509Certificate()),
+    ...(identity === undefined ? {} : { pskIdentity: utf8(identity) }),
     binding: (type) => bindingOf(socket, end, security, type),
     exporter: (label, length) => exporterOf(socket, label, length),
   };

@@ -5,6 +5,7 @@ import { codeOf, HatcheryError } from "../../core/errors.ts";
 import { parseCertificate } from "../../pki/certificate.ts";
 import { matchesHostName } from "../../pki/host-name.ts";
 import { reasonOf, TransportError } from "../errors.ts";
+import { type PreSharedKey, pskOptions } from "./psk.ts";
 
 /** A certificate in PEM or DER. */
 export type Certificate = string | Uint8Array;
@@ -23,12 +24,15 @@ export type ServerTrust =
     }
   /** Roots that vouch for names: the name is all that tells this server from any other, so nothing stands for it (RFC 7030 3.6.2). */
   | { readonly kind: "implicit"; readonly anchors: readonly Certificate[] }
+  /** Whoever holds this key, and no certificate (RFC 7030 3.3.3). */
+  | ({ readonly kind: "psk" } & PreSharedKey)
   /** Any certificate: the caller authenticates the server later (RFC 7030 section 4.1.1, RFC 8995 section 5.1). */
   | { readonly kind: "provisional" };
 
 /** The TLS options for `trust`; throws `unusable-credential` for an anchor that is no certificate. */
 export function trustOptions(trust: ServerTrust): ConnectionOptions {
   if (trust.kind === "provisional") return { ca: [], rejectUnauthorized: false };
+  if (trust.kind === "psk") return pskOptions(trust);
   const acceptOtherName = trust.kind === "anchors" ? trust.acceptOtherName : undefined;
   return {
     ca: trust.anchors.map(pemOf),
