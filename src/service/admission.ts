@@ -3,9 +3,11 @@ import type { Clock } from "../core/clock.ts";
 import type { Randomness } from "../core/randomness.ts";
 import type { Write } from "../core/write.ts";
 import type { Admission, Decision, Evidence } from "../protocols/ports.ts";
-import type { Device } from "../store/records.ts";
+import { each } from "../store/paging.ts";
+import type { Device, Rule } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { ServiceError } from "./errors.ts";
+import { keptSetting } from "./kept-setting.ts";
 import { admitted, findKnown } from "./known-device.ts";
 import { byRules, type Ruling } from "./rules.ts";
 
@@ -20,11 +22,12 @@ interface Parts {
  * which admit what the operator already said yes to and nothing else. The reason is always told.
  */
 export function admissionOf(tenant: string, parts: Parts): Admission {
+  const rules = keptSetting(parts, () => rulesOf(tenant, parts.store));
   return {
     async decide(evidence) {
       const { device, conflict } = await findKnown(parts.store, tenant, evidence);
       if (conflict !== undefined) return decision({ verdict: "deny", ...conflict }, device);
-      const ruling = (await byRules(parts.store, tenant, evidence)) ?? builtIn(evidence, device);
+      const ruling = byRules(await rules(), evidence) ?? builtIn(evidence, device);
       switch (ruling.verdict) {
         case "deny":
           return decision(ruling, device);
@@ -35,6 +38,12 @@ export function admissionOf(tenant: string, parts: Parts): Admission {
       }
     },
   };
+}
+
+async function rulesOf(tenant: string, store: Store): Promise<readonly Rule[]> {
+  const rules: Rule[] = [];
+  for await (const rule of each((page) => store.policy.rules(tenant, page))) rules.push(rule);
+  return rules;
 }
 
 /** What holds when no rule matches: what the operator registered is admitted, everything else is refused. */

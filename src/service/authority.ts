@@ -17,7 +17,7 @@ import type { Authority as AuthorityRecord } from "../store/records.ts";
 import { type AuthorityParts, newGeneration, newSerialNumber } from "./authority-create.ts";
 import { type CaCertificate, type Hierarchy, hierarchyOf } from "./authority-hierarchy.ts";
 import { ServiceError } from "./errors.ts";
-import { extensionsOf, type Profile, profileFor, profileNamed, validityOf } from "./profiles.ts";
+import { extensionsOf, keptProfiles, type Profile, profileFor, profileNamed, validityOf } from "./profiles.ts";
 import { publicationExtensions } from "./publication-urls.ts";
 
 /** A tenant's certificate authority: one generation of root and issuing CA that is active, and perhaps others beside it. */
@@ -62,6 +62,7 @@ async function create(tenant: string, parts: AuthorityParts): Promise<void> {
 
 function authority(tenant: string, parts: AuthorityParts): Authority {
   const { store, keys, clock, randomness } = parts;
+  const profiles = keptProfiles(tenant, parts);
   const signers = new Map<string, Signer>();
   const issuersExtensions = new Map<string, readonly Extension[]>();
   let loaded: { readonly hierarchy: Hierarchy; readonly at: number } | undefined;
@@ -132,7 +133,7 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
   }
 
   async function requireProfile(name: string): Promise<Profile> {
-    const profile = await profileNamed(store, tenant, name);
+    const profile = await profileNamed(profiles, tenant, name);
     if (profile === undefined)
       throw new ServiceError("not-found", `there is no profile ${name}; list them with: hatchery ca profile list`);
     return profile;
@@ -146,8 +147,9 @@ function authority(tenant: string, parts: AuthorityParts): Authority {
     signer,
     authorities: async () => (await hierarchy()).published,
     issuers: async () => (await hierarchy()).issuers,
-    profile: (protocol, label) => profileFor(store, tenant, protocol, label),
-    registrationAuthority: async (profile) => (await profileNamed(store, tenant, profile))?.registrationAuthority ?? "",
+    profile: (protocol, label) => profileFor(profiles, tenant, protocol, label),
+    registrationAuthority: async (profile) =>
+      (await profileNamed(profiles, tenant, profile))?.registrationAuthority ?? "",
     async issueOwn(profile, subject, publicKey, names) {
       return (await build(await requireProfile(profile), subject, publicKey, names)).certificate;
     },

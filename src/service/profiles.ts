@@ -7,8 +7,10 @@ import {
   type KeyUsage,
 } from "../pki/standard-extensions.ts";
 import type { CertificateProfile } from "../protocols/ports.ts";
+import { each } from "../store/paging.ts";
 import type { StoredProfile } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
+import { type KeptSettingParts, keptSetting } from "./kept-setting.ts";
 
 /** What certificates of one kind hold, who may ask for them, and when they are renewed. Times in milliseconds. */
 export interface Profile extends CertificateProfile {
@@ -67,9 +69,31 @@ export function validityOf(
   return { notBefore: now - backdate, notAfter };
 }
 
+/** Where stored profiles are looked up: the store itself, or a copy in memory. */
+export interface StoredProfiles {
+  readonly profiles: Pick<Store["profiles"], "find" | "findByLabel">;
+}
+
+/** A tenant's stored profiles, kept in memory: a label that nobody made costs no reading. */
+export function keptProfiles(tenant: string, parts: KeptSettingParts & { readonly store: Store }): StoredProfiles {
+  const all = keptSetting(parts, async () => {
+    const found: StoredProfile[] = [];
+    for await (const profile of each((page) => parts.store.profiles.list(tenant, page))) found.push(profile);
+    return found;
+  });
+  const first = async (wanted: (profile: StoredProfile) => boolean) => (await all()).find(wanted);
+  return {
+    profiles: {
+      find: (of, name) => first((each) => each.tenant === of && each.name === name),
+      findByLabel: (of, protocol, label) =>
+        first((each) => each.tenant === of && each.protocol === protocol && each.label === label),
+    },
+  };
+}
+
 /** The profile that a protocol's label names, `device` for none; undefined when there is no such label. */
 export async function profileFor(
-  store: Store,
+  store: StoredProfiles,
   tenant: string,
   protocol: string,
   label: string | undefined,
@@ -80,7 +104,7 @@ export async function profileFor(
 }
 
 /** A built-in profile with the operator's changes, or one that the operator made. */
-export async function profileNamed(store: Store, tenant: string, name: string): Promise<Profile | undefined> {
+export async function profileNamed(store: StoredProfiles, tenant: string, name: string): Promise<Profile | undefined> {
   const stored = await store.profiles.find(tenant, name);
   if (stored !== undefined) return profileOf(stored);
   return isBuiltIn(name) ? profileOf({ name, settings: {} }) : undefined;

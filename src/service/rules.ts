@@ -1,8 +1,6 @@
 import { matchesPattern } from "../core/pattern.ts";
 import type { Evidence } from "../protocols/ports.ts";
-import { each } from "../store/paging.ts";
 import type { Rule, RuleMatch } from "../store/records.ts";
-import type { Store } from "../store/store.ts";
 
 /** What was decided, by which rule, and why in words. */
 export interface Ruling {
@@ -11,9 +9,9 @@ export interface Ruling {
   readonly reason: string;
 }
 
-/** The ruling of the operator's first rule that matches; undefined when none does. */
-export async function byRules(store: Store, tenant: string, evidence: Evidence): Promise<Ruling | undefined> {
-  for await (const rule of each((page) => store.policy.rules(tenant, page))) {
+/** The ruling of the first of the operator's `rules`, which are in their order, that matches; undefined when none does. */
+export function byRules(rules: readonly Rule[], evidence: Evidence): Ruling | undefined {
+  for (const rule of rules) {
     if (!matches(rule, evidence)) continue;
     const reason = `rule ${rule.id} says ${rule.verdict} to ${describeMatch(rule.match)}`;
     return { verdict: rule.verdict, rule: `rule ${rule.id}`, reason };

@@ -138,7 +138,7 @@ export async function openTenant(
         profile: (protocol, label) => upstream.issuer.profile(protocol, label),
         registrationAuthority: (profile) => upstream.issuer.registrationAuthority(profile),
       },
-      trust: trustOf(tenant, store),
+      trust: trustOf(tenant, parts),
       credentials: credentialsOf(tenant, store, clock, randomness),
     },
   });

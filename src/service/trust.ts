@@ -11,6 +11,7 @@ import { each } from "../store/paging.ts";
 import type { Anchor } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { ServiceError } from "./errors.ts";
+import { type KeptSettingParts, keptSetting } from "./kept-setting.ts";
 
 /**
  * Registers the anchor of a manufacturer, in PEM, under a name that rules can use. Throws `invalid`, also when it is one of
@@ -64,20 +65,16 @@ export async function requireAnchor(store: Store, tenant: string, name: string):
   throw new ServiceError("invalid", `no trusted manufacturer is called ${name}; list them with: hatchery trust list`);
 }
 
-/** The tenant's anchors; each certificate is parsed once. */
-export function trustOf(tenant: string, store: Store): Trust {
-  const parsed = new Map<string, Certificate>();
-  return {
-    async manufacturers() {
-      const result: { readonly name: string; readonly certificate: Certificate }[] = [];
-      for await (const anchor of each((page) => store.policy.anchors(tenant, page))) {
-        const certificate = parsed.get(anchor.id) ?? parseCertificate(anchor.certificate);
-        parsed.set(anchor.id, certificate);
-        result.push({ name: anchor.name, certificate });
-      }
-      return result;
-    },
-  };
+/** The tenant's anchors, kept in memory: an anchor that another process has removed is trusted for a second at most. */
+export function trustOf(tenant: string, parts: KeptSettingParts & { readonly store: Store }): Trust {
+  return { manufacturers: keptSetting(parts, () => manufacturersOf(tenant, parts.store)) };
+}
+
+async function manufacturersOf(tenant: string, store: Store): ReturnType<Trust["manufacturers"]> {
+  const result: { readonly name: string; readonly certificate: Certificate }[] = [];
+  for await (const { name, certificate } of each((page) => store.policy.anchors(tenant, page)))
+    result.push({ name, certificate: parseCertificate(certificate) });
+  return result;
 }
 
 /**
@@ -85,7 +82,7 @@ export function trustOf(tenant: string, store: Store): Trust {
  * manufacturer: what the one signed must not be taken for what the other did.
  */
 export async function requireNoManufacturer(store: Store, tenant: string, cas: readonly Certificate[]): Promise<void> {
-  for (const { name, certificate } of await trustOf(tenant, store).manufacturers())
+  for (const { name, certificate } of await manufacturersOf(tenant, store))
     for (const ca of cas)
       if (alike(ca, certificate))
         throw new ServiceError(

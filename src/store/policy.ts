@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 import { cursor, type Page, type PageRequest } from "./paging.ts";
 import type { Anchor, Rule } from "./records.ts";
 import type { RuleRow } from "./schema.ts";
-import { guarded, prepared, write } from "./statement.ts";
+import { guarded, prepared, settingWrite } from "./statement.ts";
 
 export interface Policy {
   /** Guard: the tenant has no anchor with this id or name. Does not look into the certificate. */
@@ -85,7 +85,7 @@ export function policyIn(engine: Engine): Policy {
 
   return {
     addAnchor: (anchor) =>
-      write(
+      settingWrite(
         guarded(
           insertAnchor(anchor),
           `A trust anchor named ${anchor.name}, or with its id, exists already: choose another name, or remove that one first.`,
@@ -108,10 +108,11 @@ export function policyIn(engine: Engine): Policy {
       );
     },
 
-    removeAnchor: (tenant, id) => write(guarded(removeAnchor({ tenant, id }), `There is no trust anchor ${id}.`)),
+    removeAnchor: (tenant, id) =>
+      settingWrite(guarded(removeAnchor({ tenant, id }), `There is no trust anchor ${id}.`)),
 
     appendRule: (rule) =>
-      write(
+      settingWrite(
         guarded(
           appendRule({ ...rule, match: encodeJson(rule.match) }),
           `A rule with the id ${rule.id} exists already.`,
@@ -124,7 +125,7 @@ export function policyIn(engine: Engine): Policy {
       return page.page(rows, (row) => [row.position], ruleOf);
     },
 
-    removeRule: (tenant, id) => write(guarded(removeRule({ tenant, id }), `There is no rule ${id}.`)),
+    removeRule: (tenant, id) => settingWrite(guarded(removeRule({ tenant, id }), `There is no rule ${id}.`)),
   };
 }
 

@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 import { cursor, type Page, type PageRequest } from "./paging.ts";
 import type { StoredProfile } from "./records.ts";
 import type { ProfileRow } from "./schema.ts";
-import { compiled, guarded, prepared, write } from "./statement.ts";
+import { compiled, guarded, prepared, settingWrite } from "./statement.ts";
 
 export interface Profiles {
   /** Adds the profile, or replaces the one of the same name. Guard: no other profile has its protocol and label. */
@@ -53,7 +53,7 @@ export function profilesIn(engine: Engine): Profiles {
   return {
     put({ tenant, name, protocol = null, label = null, settings }) {
       const row = { tenant, name, protocol, label, settings: encodeJson(settings) };
-      return write(guarded(put(row), `Another profile has the label ${label} of ${protocol} already.`));
+      return settingWrite(guarded(put(row), `Another profile has the label ${label} of ${protocol} already.`));
     },
 
     async find(tenant, name) {
@@ -79,7 +79,7 @@ export function profilesIn(engine: Engine): Profiles {
       return page.page(rows, (row) => [row.name], profileOf);
     },
 
-    remove: (tenant, name) => write(guarded(remove({ tenant, name }), `There is no profile ${name}.`)),
+    remove: (tenant, name) => settingWrite(guarded(remove({ tenant, name }), `There is no profile ${name}.`)),
   };
 }
 

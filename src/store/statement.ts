@@ -18,6 +18,8 @@ export interface Query<Row = unknown> {
 export interface Statement extends Query {
   /** When present, the change is lost unless the statement changes exactly `rows` rows and breaks no constraint. */
   readonly guard?: Guard;
+  /** Changes what operators set: copies of it in memory are old when this is committed. */
+  readonly setting?: true;
 }
 
 export interface Guard {
@@ -63,6 +65,11 @@ export function guarded(query: Query, lost: string): Statement {
 /** The statements as one opaque change. */
 export function write(...statements: readonly Statement[]): Write {
   return statements as unknown as Write;
+}
+
+/** As `write`, for what operators set and services keep in memory. */
+export function settingWrite(...statements: readonly Statement[]): Write {
+  return write(...statements.map((statement) => ({ ...statement, setting: true }) as const));
 }
 
 /** The statements of all `writes`, in order. */

@@ -35,6 +35,8 @@ export interface Store {
    * `commit-unknown` or `store-closed`.
    */
   commit(writes: readonly Write[]): Promise<void>;
+  /** How often this process has changed anchors, rules, profiles or a whole tenant: a copy of them from before is old. */
+  settingsChanges(): number;
   /**
    * Commits one clean-up, which changes a bounded number of records, and resolves to how many it changed: while that is
    * not 0 there may be more. Throws as `commit` does.
@@ -46,6 +48,7 @@ export interface Store {
 
 /** The store in any engine's database, whose schema must be up to date. */
 export function storeOver(engine: Engine): Store {
+  let settingsChanges = 0;
   return {
     tenants: tenantsIn(engine),
     devices: devicesIn(engine),
@@ -60,8 +63,15 @@ export function storeOver(engine: Engine): Store {
     audit: auditIn(engine),
     async commit(writes) {
       const statements = statementsOf(writes);
-      if (statements.length > 0) await engine.commit(statements);
+      if (statements.length === 0) return;
+      try {
+        await engine.commit(statements);
+      } finally {
+        // Also when it failed: whether a change is in the database may not be known.
+        if (statements.some(({ setting }) => setting)) settingsChanges += 1;
+      }
     },
+    settingsChanges: () => settingsChanges,
     cleanUp: (write) => engine.commit(statementsOf([write])),
     close: () => engine.close(),
   };

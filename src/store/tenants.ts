@@ -2,7 +2,7 @@ import type { Write } from "../core/write.ts";
 import type { Engine } from "./engine.ts";
 import { cursor, type Page, type PageRequest } from "./paging.ts";
 import type { Tenant } from "./records.ts";
-import { compiled, prepared, write } from "./statement.ts";
+import { compiled, prepared, settingWrite, write } from "./statement.ts";
 
 export interface Tenants {
   /** Makes the tenant exist; an existing one keeps its `created`. */
@@ -42,7 +42,7 @@ export function tenantsIn(engine: Engine): Tenants {
       );
     },
 
-    remove: (tenant) => write(...removals.map((remove) => remove({ tenant }))),
+    remove: (tenant) => settingWrite(...removals.map((remove) => remove({ tenant }))),
   };
 }
 

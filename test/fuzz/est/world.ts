@@ -97,7 +97,7 @@ export async function openWorld(): Promise<World> {
       randomness,
       admission: admissionOf(tenant, parts),
       issuer: await openAuthority(tenant, parts),
-      trust: trustOf(tenant, store),
+      trust: trustOf(tenant, parts),
       // The real one costs 40 ms for each password, and locks out who guesses.
       credentials: {
         verifyPassword: async (user, password) =>
