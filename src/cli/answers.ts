@@ -4,6 +4,8 @@ import type { Run } from "../knowledge/run.ts";
 import type { caCertificate, rollover } from "../service/api/ca.ts";
 import type { profile } from "../service/api/ca-profiles.ts";
 import type { ServiceStatus } from "../service/api/context.ts";
+import type { estKey } from "../service/api/est-keys.ts";
+import type { estPsk } from "../service/api/est-psks.ts";
 import type * as schemas from "../service/api/schemas.ts";
 
 /** What the API answers, by its own schemas; types only, so that no command loads them. */
@@ -14,6 +16,8 @@ export type Approval = z.infer<typeof schemas.approval>;
 export type Anchor = z.infer<typeof schemas.anchor>;
 export type Rule = z.infer<typeof schemas.rule>;
 export type EstUser = z.infer<typeof schemas.estUser>;
+export type EstKey = z.infer<typeof estKey>;
+export type EstPsk = z.infer<typeof estPsk>;
 export type AuditHead = z.infer<typeof schemas.auditHead>;
 export type AuditEntry = z.infer<typeof schemas.auditEntry>;
 

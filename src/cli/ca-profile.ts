@@ -42,6 +42,20 @@ export function addCaProfiles(ca: Command): void {
       purposeList,
     )
     .option("--alternative-names <kinds>", "names that a request may ask for: dNSName, iPAddress, or none", nameKinds)
+    .option(
+      "--subject <attributes...>",
+      "of every certificate, such as organizationName=Acme; serialNumber or commonName to ask devices for it; or none",
+    )
+    .option(
+      "--request-extensions <extensions>",
+      `extensions to ask devices for: ${requestExtensions.join(", ")}, or none`,
+      extensionKinds,
+    )
+    .addOption(
+      new Option("--csrattrs <form>", "form in which devices are told what requests are to hold").choices(
+        csrattrsForms,
+      ),
+    )
     .option("--renew-after <percent>", "share of its validity that a certificate has to be old to be renewed", percent)
     .option("--grace <days>", "days after its end in which a certificate may still be renewed", days)
     .addOption(new Option("--same-key <when>", "whether a renewal may keep the key").choices(["allowed", "refused"]))
@@ -54,6 +68,24 @@ export function addCaProfiles(ca: Command): void {
     .option(
       "--registration-authority <pattern>",
       "device names that holders may ask for as registration authorities (cmcRA), or none; * stands for any characters",
+    )
+    .addOption(
+      new Option(
+        "--server-key <kind>",
+        "key that the service makes for a device that asks for one (EST's serverkeygen)",
+      ).choices(["none", "P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"]),
+    )
+    .addOption(
+      new Option("--change-subject-name <when>", "whether a renewal may ask for other names (RFC 6402)").choices([
+        "refused",
+        "allowed",
+      ]),
+    )
+    .addOption(
+      new Option("--fullcmc <when>", "whether Full PKI Requests are answered (EST's fullcmc)").choices([
+        "refused",
+        "allowed",
+      ]),
     )
     .addHelpText(
       "after",
@@ -90,16 +122,22 @@ interface SetOptions {
   readonly keyUsage?: readonly string[];
   readonly extKeyUsage?: readonly string[];
   readonly alternativeNames?: readonly string[];
+  readonly subject?: readonly string[];
+  readonly requestExtensions?: readonly string[];
+  readonly csrattrs?: string;
   readonly renewAfter?: number;
   readonly grace?: number;
   readonly sameKey?: "allowed" | "refused";
   readonly binding?: "accepted" | "required";
   readonly registrationAuthority?: string;
+  readonly serverKey?: string;
+  readonly changeSubjectName?: "refused" | "allowed";
+  readonly fullcmc?: "refused" | "allowed";
 }
 
 function changesOf(options: SetOptions): object {
-  const { lifetime: time, backdate, keys, leastRsaBits, keyUsage, extKeyUsage, alternativeNames } = options;
-  const { renewAfter, grace, sameKey, binding, registrationAuthority: names } = options;
+  const { lifetime: time, backdate, keys, leastRsaBits, keyUsage, extKeyUsage, alternativeNames, subject } = options;
+  const { renewAfter, grace, sameKey, binding, registrationAuthority: names, serverKey } = options;
   const renewal = present({
     after: renewAfter,
     grace: grace === undefined ? undefined : grace * day,
@@ -113,9 +151,15 @@ function changesOf(options: SetOptions): object {
     keyUsage,
     extKeyUsage,
     subjectAltName: alternativeNames,
+    subject: subject === undefined ? undefined : subjectAttributes(subject),
+    requestExtensions: options.requestExtensions,
+    csrattrs: options.csrattrs,
     renewal: Object.keys(renewal).length === 0 ? undefined : renewal,
     binding,
     registrationAuthority: names === "none" ? "" : names,
+    serverKey,
+    changeSubjectName: options.changeSubjectName,
+    fullcmc: options.fullcmc,
   });
 }
 
@@ -183,6 +227,24 @@ function nameKinds(text: string): readonly string[] {
   return text === "none" ? [] : listOf(["dNSName", "iPAddress"])(text);
 }
 
+function extensionKinds(text: string): readonly string[] {
+  return text === "none" ? [] : listOf(requestExtensions)(text);
+}
+
+function subjectAttributes(parts: readonly string[]): readonly object[] {
+  if (parts.length === 1 && parts[0] === "none") return [];
+  return parts.map((part) => {
+    const [type = "", ...rest] = part.split("=");
+    const isShared = sharedAttributes.includes(type);
+    if (isShared !== rest.length > 0 || !(isShared || type === "commonName" || type === "serialNumber"))
+      throw new CliError(
+        "usage",
+        `"${part}" is neither serialNumber nor commonName, nor one of ${sharedAttributes.join(", ")} with = and a value`,
+      );
+    return isShared ? { type, value: rest.join("=") } : { type };
+  });
+}
+
 function purposeList(text: string): readonly string[] {
   if (text === "none") return [];
   return text.split(",").map((part) => {
@@ -198,5 +260,15 @@ function purposeList(text: string): readonly string[] {
 const keyKinds = ["P-256", "P-384", "P-521", "Ed25519", "RSA"];
 /** Those of RFC 5280 4.2.1.3 that are no CA's. */
 const keyUsages = ["digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement"];
+/** Those of a subject that many devices have alike. */
+const sharedAttributes = [
+  "countryName",
+  "stateOrProvinceName",
+  "localityName",
+  "organizationName",
+  "organizationalUnitName",
+];
+const requestExtensions = ["subjectAltName", "keyUsage", "extKeyUsage"];
+const csrattrsForms = ["none", "attributes", "template", "both"];
 const builtIn: ReadonlySet<string> = new Set(["device", "server"]);
 const day = 24 * 3600 * 1000;

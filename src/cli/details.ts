@@ -36,8 +36,13 @@ function settingText(name: string, value: unknown): string {
     if (spans.has(name)) return value === 0 ? "none" : duration(value);
   }
   if (name === "sameKey") return value === true ? "allowed" : "refused";
-  if (Array.isArray(value)) return value.map((each) => purposeNames.get(each) ?? String(each)).join(", ") || "none";
+  if (Array.isArray(value)) return value.map(itemText).join(", ") || "none";
   return name === "registrationAuthority" && value === "" ? "none" : String(value);
+}
+
+function itemText(item: unknown): string {
+  if (typeof item !== "object" || item === null || !("type" in item)) return purposeNames.get(item) ?? String(item);
+  return "value" in item ? `${item.type}=${item.value}` : String(item.type);
 }
 
 function optionOf(name: string): string {
@@ -50,9 +55,12 @@ const options: Readonly<Record<string, string>> = {
   keyUsage: "key-usage",
   extKeyUsage: "ext-key-usage",
   subjectAltName: "alternative-names",
+  requestExtensions: "request-extensions",
   after: "renew-after",
   sameKey: "same-key",
   registrationAuthority: "registration-authority",
+  serverKey: "server-key",
+  changeSubjectName: "change-subject-name",
 };
 
 /** Settings in milliseconds. */

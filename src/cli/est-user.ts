@@ -3,6 +3,8 @@ import { systemRandomness } from "../core/randomness.ts";
 import type { EstUser } from "./answers.ts";
 import { segment, tenantApi } from "./api.ts";
 import { CliError } from "./errors.ts";
+import { addEstKeys } from "./est-key.ts";
+import { addEstPsks } from "./est-psk.ts";
 import { printable, shortTime } from "./format.ts";
 import { count, example, type Invocation, invocationOf } from "./options.ts";
 import { print, printJson } from "./output.ts";
@@ -10,18 +12,21 @@ import { passwordFromFile, passwordFromInput } from "./password.ts";
 
 /** `hatchery est user add|list|remove`: who may enrol devices with a user name and a password. */
 export function addEstUsers(program: Command): void {
-  const users = program
+  const est = program
     .command("est")
     .description("settings of the EST server")
-    .addHelpText("after", example("hatchery est user add line-3 --devices 'sensor-*'"))
-    .command("user")
-    .description("users of EST's HTTP authentication");
+    .addHelpText("after", example("hatchery est user add line-3 --devices 'sensor-*'"));
+  addEstKeys(est);
+  addEstPsks(est);
+  const users = est.command("user").description("users of EST's HTTP authentication");
 
   users
     .command("add")
     .description("add a user, or give it a new password; without a password option one is made and printed once")
     .argument("<name>", "user name")
     .option("--devices <pattern>", "device names that it may enrol, its own when left out; * stands for any characters")
+    .option("--digest", "let it use HTTP Digest (SHA-256) as well; see docs/est.md for what is kept for that")
+    .option("--digest-md5", "let it use HTTP Digest with MD5 too, for clients that know nothing else")
     .option("--password-file <file>", "read the password from the first line of a file")
     .option("--password-stdin", "read the password from the first line of standard input")
     .addHelpText("after", example("hatchery est user add line-3 --devices 'sensor-*'"))
@@ -49,6 +54,8 @@ export function addEstUsers(program: Command): void {
 
 interface AddOptions {
   readonly devices?: string;
+  readonly digest?: boolean;
+  readonly digestMd5?: boolean;
   readonly passwordFile?: string;
   readonly passwordStdin?: boolean;
 }
@@ -61,9 +68,14 @@ async function add(name: string, options: AddOptions, invocation: Invocation): P
   const typed = passwordStdin === true ? await passwordFromInput() : undefined;
   // Made here, so that it is in no store and no log, and shown to the one who asked for it.
   const made = given === undefined && typed === undefined ? newPassword() : undefined;
+  const digest = options.digestMd5 === true ? "md5" : options.digest === true ? "sha-256" : undefined;
   const path = `/est-users/${segment(name)}`;
   const password = given ?? typed ?? made;
-  const added = await tenantApi(invocation).put<{ readonly name: string }>(path, { password, devices });
+  const added = await tenantApi(invocation).put<{ readonly name: string }>(path, {
+    password,
+    devices,
+    ...(digest === undefined ? {} : { digest }),
+  });
   if (invocation.json) return printJson({ ...added, devices, ...(made === undefined ? {} : { password: made }) });
   print(
     printable(`the EST user ${added.name} may enrol ${devices === "*" ? "any device" : `devices named ${devices}`}`),

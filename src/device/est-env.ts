@@ -1,8 +1,11 @@
 import { systemClock } from "../core/clock.ts";
 import { systemRandomness } from "../core/randomness.ts";
+import { decryptEnvelopedData } from "../pki/cms-enveloped-data.ts";
+import { isForRegistrationAuthority } from "../pki/registration-authority.ts";
 import type { EstDeviceEnv } from "../protocols/est/index.ts";
 import { type ClientTimeouts, dialHttps } from "../transport/http/client.ts";
 import { estStorage } from "./est-storage.ts";
+import { foreignKey } from "./identity.ts";
 import { newDeviceKey, privateKeyOf } from "./keys.ts";
 
 /**
@@ -12,7 +15,7 @@ import { newDeviceKey, privateKeyOf } from "./keys.ts";
 export function nodeEstEnv(
   options: { readonly directory: string; readonly timeouts?: Partial<ClientTimeouts> } & Pick<
     EstDeviceEnv,
-    "ledger" | "waiting" | "signal"
+    "ledger" | "waiting" | "warning" | "signal"
   >,
 ): EstDeviceEnv {
   const { directory, timeouts = {}, ...rest } = options;
@@ -21,6 +24,15 @@ export function nodeEstEnv(
     clock: systemClock,
     randomness: systemRandomness,
     keys: { generate: async (kind) => newDeviceKey(kind) },
+    foreignKeys: {
+      take: foreignKey,
+      decrypt: (key, data, identifiers) =>
+        decryptEnvelopedData(
+          data,
+          { kind: "privateKey", privateKey: privateKeyOf(key), identifiers },
+          systemRandomness,
+        ),
+    },
     storage: estStorage(directory),
     ...rest,
   };
@@ -34,7 +46,11 @@ export function httpsAccess(
     dial: ({ host, port, trust: { kind, anchors }, identity }, signal) =>
       dialHttps({
         url: originOf(host, port),
-        trust: kind === "explicit" ? { kind: "anchors", anchors } : { kind, anchors },
+        // RFC 7030 3.6.1: id-kp-cmcRA stands for the name of the host under the CA's own anchors, and under no others (3.6.2).
+        trust:
+          kind === "explicit"
+            ? { kind: "anchors", anchors, acceptOtherName: isForRegistrationAuthority }
+            : { kind, anchors },
         timeouts,
         ...(identity === undefined ? {} : { credential: { chain: identity.chain, key: privateKeyOf(identity.key) } }),
         ...(signal === undefined ? {} : { signal }),

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { equal } from "../core/bytes.ts";
+import { equal, hex } from "../core/bytes.ts";
 import { privateKeyFromPem, privateKeyToPem } from "../crypto/keys.ts";
 import { encodePem } from "../encoding/pem.ts";
 import type { EstDeviceStorage } from "../protocols/est/index.ts";
@@ -38,8 +38,9 @@ export function estStorage(directory: string): EstDeviceStorage {
       if (pem === undefined) return undefined;
       const key = keyOf(pem.toString("utf8"));
       // Left over from a switch-off between the change of the set and the removal: that enrolment has ended.
-      const current = await sets.read("key.pem");
-      if (current !== undefined && sameKey(keyOf(current.toString("utf8")), key)) {
+      const [current, replaced] = [await sets.read("key.pem"), await sets.read(replacedName)];
+      const isCurrent = current !== undefined && sameKey(keyOf(current.toString("utf8")), key);
+      if (isCurrent || replaced?.toString("utf8") === hex(key.signer.publicKey)) {
         await rm(pendingPath, { force: true });
         return undefined;
       }
@@ -49,12 +50,13 @@ export function estStorage(directory: string): EstDeviceStorage {
       await makeOwnDirectory(directory);
       await writeFileAtomically(pendingPath, privateKeyToPem(privateKeyOf(key)));
     },
-    async saveCredential({ key, certificate, chain, authorities }) {
+    async saveCredential({ key, replaces, certificate, chain, authorities }) {
       await sets.replace({
         "key.pem": privateKeyToPem(privateKeyOf(key)),
         "cert.pem": pemOf([certificate]),
         "chain.pem": pemOf([certificate, ...chain]),
         "ca.pem": pemOf(authorities),
+        ...(replaces === undefined ? {} : { [replacedName]: hex(replaces.signer.publicKey) }),
       });
       await rm(pendingPath, { force: true });
       // From here on the roots in ca.pem are the anchors.
@@ -62,6 +64,9 @@ export function estStorage(directory: string): EstDeviceStorage {
     },
   };
 }
+
+/** The public half of the key with which another one was asked for, so that a switch-off leaves nothing to go on with. */
+const replacedName = "requested-with";
 
 function pemOf(certificates: readonly Uint8Array[]): string {
   return certificates.map((der) => encodePem("CERTIFICATE", der)).join("");

@@ -2,13 +2,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { equal } from "../core/bytes.ts";
 import { messageOf } from "../core/errors.ts";
-import { type PrivateKey, privateKeyFromPem, publicKeyOf, signerOf } from "../crypto/keys.ts";
+import { type PrivateKey, privateKeyFromDer, privateKeyFromPem, publicKeyOf, signerOf } from "../crypto/keys.ts";
 import { decodePem } from "../encoding/pem.ts";
 import { parseCertificate } from "../pki/certificate.ts";
 import { encodeName } from "../pki/name.ts";
 import { attributeTypes } from "../pki/oids.ts";
 import { anchorsAmong } from "../protocols/est/index.ts";
-import type { ClientIdentity, KeyKind } from "../protocols/ports.ts";
+import type { ClientIdentity, DeviceKey, KeyKind } from "../protocols/ports.ts";
 import { DeviceError } from "./errors.ts";
 import { FileSets } from "./files.ts";
 import { deviceKey } from "./keys.ts";
@@ -53,10 +53,16 @@ export function deviceName(commonName: string): Uint8Array {
 /** What kind of key a private key is, in the words of `KeyKind`; throws `credential-unreadable` for one that no protocol here makes. */
 export function keyKindOf(key: PrivateKey): KeyKind {
   const { kind, bits } = publicKeyOf(signerOf(key).publicKey);
-  if (kind === "RSA") return bits > 2048 ? "RSA-3072" : "RSA-2048";
+  if (kind === "RSA") return bits > 3072 ? "RSA-4096" : bits > 2048 ? "RSA-3072" : "RSA-2048";
   if (kind === "P-521")
     throw new DeviceError("credential-unreadable", "P-521 keys are not used for devices; use P-256");
   return kind;
+}
+
+/** A key pair that somebody else has made for this device, in any form of DER; throws CryptoError or `credential-unreadable`. */
+export function foreignKey(der: Uint8Array): DeviceKey {
+  const privateKey = privateKeyFromDer(der);
+  return deviceKey(privateKey, keyKindOf(privateKey));
 }
 
 function identityOf(chainPem: string, chainFile: string, keyPem: string, keyFile: string): ClientIdentity {

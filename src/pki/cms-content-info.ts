@@ -35,6 +35,16 @@ export function decodeContentInfo<T>(
   });
 }
 
+/** The content in a ContentInfo in DER, as another CMS message encloses it (RFC 5652 5.2.1). Throws CmsError `malformed-cms`. */
+export function contentOf(message: Uint8Array): Uint8Array {
+  const read = (reader: DerReader) =>
+    reader.sequence((content) => {
+      content.objectIdentifier();
+      return content.explicit(0, (inner) => inner.any().raw);
+    });
+  return decodingCms(() => decodeDer(message, read, message.length));
+}
+
 /** A ContentInfo in DER around a type and a content in DER. */
 export function encodeContentInfo(type: Uint8Array, content: Uint8Array): Uint8Array {
   return der.sequence([type, der.explicit(0, content)]);

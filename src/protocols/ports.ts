@@ -2,11 +2,13 @@ import type { Clock } from "../core/clock.ts";
 import type { Connection, Peer } from "../core/link.ts";
 import type { Randomness } from "../core/randomness.ts";
 import type { Write } from "../core/write.ts";
+import type { SignatureAlgorithm } from "../crypto/algorithms.ts";
 import type { Signer } from "../crypto/signer.ts";
 import type { RunOutcome, RunRecorder } from "../knowledge/run.ts";
 import type { Certificate } from "../pki/certificate.ts";
 import type { RevocationReason } from "../pki/crl-reasons.ts";
 import type { Extension } from "../pki/extensions.ts";
+import type { KeyUsage } from "../pki/standard-extensions.ts";
 
 /**
  * All that a protocol may know of the rest of the house. A port is read; what it would change it hands back as `Write`s,
@@ -14,7 +16,7 @@ import type { Extension } from "../pki/extensions.ts";
  */
 
 /** `ra`: the certificate of a registration authority, which asks for others (RFC 7030 3.7). */
-export type CredentialKind = "idevid" | "ldevid" | "password" | "ra" | "anonymous";
+export type CredentialKind = "idevid" | "ldevid" | "password" | "psk" | "ra" | "anonymous";
 
 /** What is known of the device that asks, and how well. */
 export interface Evidence {
@@ -28,16 +30,20 @@ export interface Evidence {
   readonly name: string;
   /** False when the name was only said. */
   readonly proven: boolean;
+  /** The name that it wants from now on in place of `name` (RFC 6402 2.8). */
+  readonly newName?: string;
   /** Serial number of the maker, when the credential shows one. */
   readonly serial?: string;
   /** Name of the registered anchor that vouches for the credential. */
   readonly issuer?: string;
+  /** The user whose password was proven, alone or beside a certificate. */
+  readonly user?: string;
   /** Name of the registration authority that asks for the device. */
   readonly registrationAuthority?: string;
   /** SHA-256 of the presented certificate, hex. */
   readonly certificate?: string;
-  /** SHA-256 of the SubjectPublicKeyInfo to be certified, hex. */
-  readonly key: string;
+  /** SHA-256 of the SubjectPublicKeyInfo to be certified, hex; absent while the server has yet to make the key. */
+  readonly key?: string;
   /** The session that would wait for a person. */
   readonly subject: string;
   readonly address: string;
@@ -104,11 +110,26 @@ export interface CertificateProfile {
   readonly leastRsaBits: number;
   /** Kinds of subjectAltName that a request may ask for. */
   readonly subjectAltName: readonly RequestedNameKind[];
+  readonly keyUsage: readonly KeyUsage[];
+  /** Purposes in dotted form. */
+  readonly extKeyUsage: readonly string[];
+  /** Of the certificates' subject: with a value the same in all of them, without one the device is asked for it. */
+  readonly subject: readonly SubjectAttribute[];
+  /** Extensions that requests are asked to hold, of what this profile certifies. */
+  readonly requestExtensions: readonly RequestedExtension[];
+  /** In which form devices are told what their requests are to hold (RFC 7030 4.5.2, RFC 9908 3.4). */
+  readonly csrattrs: "none" | "attributes" | "template" | "both";
   readonly renewal: RenewalRules;
   /** RFC 7030 3.5: whether a request has to hold the channel binding of its connection; one that is there is verified anyway. */
   readonly binding: "accepted" | "required";
   /** Names that the holder of a certificate of this profile with id-kp-cmcRA may ask for; may hold `*`, empty for none. */
   readonly registrationAuthority: string;
+  /** The key pair that the server makes for a device that asks for one (RFC 7030 4.4). */
+  readonly serverKey: "none" | KeyKind;
+  /** Whether a renewal may ask for other names (RFC 6402 2.8). */
+  readonly changeSubjectName: "refused" | "allowed";
+  /** Whether Full PKI Requests are answered (RFC 7030 4.3). */
+  readonly fullcmc: "refused" | "allowed";
 }
 
 export interface RenewalRules {
@@ -121,6 +142,18 @@ export interface RenewalRules {
 
 export type CertifiedKeyKind = "P-256" | "P-384" | "P-521" | "Ed25519" | "RSA";
 export type RequestedNameKind = "dNSName" | "iPAddress";
+export type RequestedExtension = "subjectAltName" | "keyUsage" | "extKeyUsage";
+
+/** The device's own name has no value here. */
+export type SubjectAttribute =
+  | { readonly type: "commonName" | "serialNumber"; readonly value?: undefined }
+  | { readonly type: SharedAttribute; readonly value: string };
+export type SharedAttribute =
+  | "countryName"
+  | "stateOrProvinceName"
+  | "localityName"
+  | "organizationName"
+  | "organizationalUnitName";
 
 /** The tenant's certificate authority. */
 export interface Issuer {
@@ -147,10 +180,58 @@ export interface Trust {
   manufacturers(): Promise<readonly { readonly name: string; readonly certificate: Certificate }[]>;
 }
 
+/** What HTTP Digest proves of a user's password (RFC 7616 3.4), as it was sent. */
+export interface DigestProof {
+  readonly user: string;
+  readonly algorithm: "SHA-256" | "MD5";
+  readonly method: string;
+  readonly uri: string;
+  readonly nonce: string;
+  readonly nc: string;
+  readonly cnonce: string;
+  readonly response: string;
+}
+
+/** A user of HTTP authentication; `devices` is the pattern of names that it may enrol. */
+export interface VerifiedUser {
+  readonly devices: string;
+}
+
 /** Secrets and configuration of single devices or installers. */
 export interface Credentials {
   /** Undefined when user or password is wrong; which of the two is not told. `address`: who guesses, without a port. */
-  verifyPassword(user: string, password: string, address: string): Promise<{ readonly devices: string } | undefined>;
+  verifyPassword(user: string, password: string, address: string): Promise<VerifiedUser | undefined>;
+  /**
+   * The same by proof. `stale`: the proof is right, and its nonce is used up, too old or another service's (RFC 7616 3.3). The
+   * same object may be verified again, an equal one not.
+   */
+  verifyDigest(proof: DigestProof, address: string): Promise<VerifiedUser | "stale" | undefined>;
+  /** Whom the identity of a pre-shared key stands for, which TLS has proven; undefined when the key was removed meanwhile. */
+  pskUser(identity: string): Promise<VerifiedUser | undefined>;
+}
+
+/** Key pairs that the service makes for devices, and what their sending takes (RFC 7030 4.4). */
+export interface DeviceKeys {
+  /** A new one; throws `overloaded` when too many are asked for at once. */
+  generate(kind: KeyKind): Promise<GeneratedKey>;
+  /** The symmetric key that the operator registered under `identifier` for devices of this name. */
+  keyEncryptionKey(identifier: Uint8Array, device: string): Promise<Uint8Array | undefined>;
+  /** Certificates that the authority has issued to a device of the inventory, and that are good now: the latest ones. */
+  certificatesOf(device: string): Promise<readonly Certificate[]>;
+  /** Signs as the service; the certificates in DER, its own first, without the root. */
+  signer(): Promise<{ readonly signer: Signer; readonly chain: readonly Uint8Array[] }>;
+}
+
+/** To whom the authority has delegated to sign answers of CMC (RFC 6402 2.10). */
+export interface CmcResponder {
+  readonly signer: Signer;
+  readonly certificate: Certificate;
+}
+
+export interface GeneratedKey {
+  readonly signer: Signer;
+  /** PKCS #8 in DER: for the device, and for nobody else. */
+  readonly privateKey: Uint8Array;
 }
 
 export interface Ports {
@@ -161,6 +242,9 @@ export interface Ports {
   readonly issuer: Issuer;
   readonly trust: Trust;
   readonly credentials: Credentials;
+  readonly deviceKeys: DeviceKeys;
+  /** Throws `overloaded` while the authority cannot delegate. */
+  readonly cmcResponder: () => Promise<CmcResponder>;
 }
 
 export type StepEvent<Message> =
@@ -215,19 +299,6 @@ export interface DialTarget {
   readonly identity?: ClientIdentity;
 }
 
-/** A certificate chain, the end entity first, and its private key in the keeping of the environment. */
-export interface ClientIdentity {
-  readonly chain: readonly Uint8Array[];
-  readonly key: DeviceKey;
-}
-
-/** A key pair of the device: this side signs with it, the environment stores it. */
-export interface DeviceKey {
-  readonly kind: KeyKind;
-  readonly signer: Signer;
-}
-
-export type KeyKind = "P-256" | "P-384" | "Ed25519" | "RSA-2048" | "RSA-3072";
 /**
  * What a server is trusted by, and nothing else: anchors in DER. `explicit` ones belong to the one CA that the device is with,
  * `implicit` ones to whoever names servers for the whole world, so that only the name tells the right server from another.
@@ -246,3 +317,18 @@ export type FetchUnauthenticated<Response> = (
   signal?: AbortSignal,
 ) => Promise<{ readonly peer: Peer; readonly answer: Response }>;
 
+/** A certificate chain, the end entity first, and its private key in the keeping of the environment. */
+export interface ClientIdentity {
+  readonly chain: readonly Uint8Array[];
+  readonly key: DeviceKey;
+}
+
+/** A key pair of the device: this side signs with it, the environment stores it. */
+export interface DeviceKey {
+  readonly kind: KeyKind;
+  readonly signer: Signer;
+  /** Signs by another algorithm of its type; absent where the key is kept by something that knows one alone. */
+  readonly signerBy?: (algorithm: SignatureAlgorithm) => Signer;
+}
+
+export type KeyKind = "P-256" | "P-384" | "Ed25519" | "RSA-2048" | "RSA-3072" | "RSA-4096";

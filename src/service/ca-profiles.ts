@@ -47,6 +47,7 @@ export async function setProfile(acting: Acting, name: string, changes: ProfileC
   const renewed =
     renewal === undefined ? {} : { renewal: { ...profileOf(before ?? { name, settings: {} }).renewal, ...renewal } };
   const stored: StoredProfile = { tenant, name, ...place, settings: { ...before?.settings, ...rest, ...renewed } };
+  requireCertifiable(profileOf(stored));
   requirePurposes(profileOf(stored));
   await change(acting, "profile-set", name, { ...changes }, [store.profiles.put(stored)]);
   return profileOf(stored);
@@ -81,6 +82,17 @@ function requirePurposes({ settings: { extKeyUsage, registrationAuthority } }: P
       "invalid",
       "certificates of a registration authority need the purposes clientAuth and cmcRA; set them with: --ext-key-usage clientAuth,cmcRA",
     );
+}
+
+/** Or every request for a key would be refused. */
+function requireCertifiable({ keys, leastRsaBits, serverKey }: Profile): void {
+  if (serverKey === "none") return;
+  const [kind, bits] = serverKey.startsWith("RSA-") ? ["RSA", Number(serverKey.slice(4))] : [serverKey, leastRsaBits];
+  if (keys.some((each) => each === kind) && bits >= leastRsaBits) return;
+  throw new ServiceError(
+    "invalid",
+    `the profile would make ${serverKey} keys and not certify them; change the kinds of keys, or the least RSA bits`,
+  );
 }
 
 function requireLabel(name: string): string {

@@ -24,12 +24,25 @@ export async function findKnown(store: Store, tenant: string, evidence: Evidence
   if (device !== undefined && barred.has(device.lifecycle)) {
     return { device, conflict: { rule: "lifecycle", reason: `the device ${device.name} is ${device.lifecycle}` } };
   }
-  const keyOwner = await store.devices.findByIdentity(tenant, "key", evidence.key);
+  const keyOwner =
+    evidence.key === undefined ? undefined : await store.devices.findByIdentity(tenant, "key", evidence.key);
   if (keyOwner !== undefined && keyOwner.id !== device?.id) {
     const reason = `the public key belongs to the device ${keyOwner.name} already`;
     return { device, conflict: { rule: "one key, one device", reason } };
   }
+  const nameOwner = evidence.newName === undefined ? undefined : await ownerOf(store, tenant, evidence.newName);
+  if (nameOwner !== undefined && nameOwner !== device?.id) {
+    const reason = `the name ${evidence.newName} is another device's already`;
+    return { device, conflict: { rule: "one name, one device", reason } };
+  }
   return known;
+}
+
+/** The device that is known by this name, whatever vouched for it. */
+async function ownerOf(store: Store, tenant: string, name: string): Promise<string | undefined> {
+  const identity =
+    (await store.devices.identity(tenant, "name", folded(name))) ?? (await store.devices.identity(tenant, "serial", name));
+  return identity?.device;
 }
 
 async function findByCredential(store: Store, tenant: string, evidence: Evidence): Promise<Known> {
@@ -48,6 +61,7 @@ async function findByCredential(store: Store, tenant: string, evidence: Evidence
       return { device: issued?.device === undefined ? undefined : await store.devices.find(tenant, issued.device) };
     }
     case "password":
+    case "psk":
     case "ra":
     case "anonymous": {
       const serial = await identityOf("serial", evidence.name);
@@ -89,23 +103,25 @@ export function admitted(
 }
 
 function identitiesOf(tenant: string, device: string, evidence: Evidence): readonly Identity[] {
-  const { credential, key, serial, issuer, certificate, name } = evidence;
+  const { credential, key, serial, issuer, certificate, name, newName } = evidence;
   const provenBy = credential === "anonymous" ? "approval" : credential;
   const identity = (kind: IdentityKind, value: string): Identity => ({ tenant, kind, value, device, provenBy });
   const vouched = issuer === undefined ? {} : { issuer };
+  const keys = key === undefined ? [] : [identity("key", key)];
   switch (credential) {
     case "idevid":
       return [
-        identity("key", key),
+        ...keys,
         ...(serial === undefined ? [] : [{ ...identity("serial", serial), ...vouched }]),
         ...(certificate === undefined ? [] : [{ ...identity("certificate", certificate), ...vouched }]),
       ];
     case "ldevid":
-      return [identity("key", key)];
+      return [...keys, ...(newName === undefined ? [] : [identity("name", folded(newName))])];
     case "password":
+    case "psk":
     case "ra":
     case "anonymous":
-      return [identity("key", key), identity("name", folded(name))];
+      return [...keys, identity("name", folded(name))];
   }
 }
 

@@ -1,11 +1,6 @@
 import { type Extension, prepared } from "../pki/extensions.ts";
 import { keyPurposes } from "../pki/oids.ts";
-import {
-  encodeBasicConstraints,
-  encodeExtKeyUsage,
-  encodeKeyUsage,
-  type KeyUsage,
-} from "../pki/standard-extensions.ts";
+import { encodeBasicConstraints, encodeExtKeyUsage, encodeKeyUsage } from "../pki/standard-extensions.ts";
 import type { CertificateProfile } from "../protocols/ports.ts";
 import { each } from "../store/paging.ts";
 import type { StoredProfile } from "../store/records.ts";
@@ -25,9 +20,6 @@ export interface ProfileSettings extends Omit<CertificateProfile, "name"> {
   readonly lifetime: number | "endless";
   /** How long before its issue a certificate begins: devices' clocks are often a little behind. */
   readonly backdate: number;
-  readonly keyUsage: readonly KeyUsage[];
-  /** Purposes in dotted form. */
-  readonly extKeyUsage: readonly string[];
 }
 
 /**
@@ -113,19 +105,9 @@ export async function profileNamed(store: StoredProfiles, tenant: string, name: 
 /** A stored profile with the defaults of what it does not set: those of the built-in profile of its name, else of `device`. */
 export function profileOf({ name, protocol, label, settings: changes }: Omit<StoredProfile, "tenant">): Profile {
   const settings: ProfileSettings = { ...(isBuiltIn(name) ? builtIn[name] : builtIn.device), ...changes };
-  const { keys, leastRsaBits, subjectAltName, renewal, binding, registrationAuthority } = settings;
+  const { lifetime: _, backdate: __, ...told } = settings;
   const where = protocol === undefined || label === undefined ? {} : { protocol, label };
-  return {
-    name,
-    ...where,
-    settings,
-    keys,
-    leastRsaBits,
-    subjectAltName,
-    renewal,
-    binding,
-    registrationAuthority,
-  };
+  return { ...told, name, ...where, settings };
 }
 
 export function isBuiltIn(name: string): name is keyof typeof builtIn {
@@ -144,9 +126,15 @@ export const builtIn = {
     keyUsage: ["digitalSignature"],
     extKeyUsage: [keyPurposes.clientAuth],
     subjectAltName: ["dNSName"],
+    subject: [],
+    requestExtensions: [],
+    csrattrs: "both",
     renewal: { after: 0, grace: 0, sameKey: true },
     binding: "accepted",
     registrationAuthority: "",
+    serverKey: "none",
+    changeSubjectName: "refused",
+    fullcmc: "refused",
   },
   server: {
     lifetime: 90 * day,
@@ -156,9 +144,15 @@ export const builtIn = {
     keyUsage: ["digitalSignature"],
     extKeyUsage: [keyPurposes.serverAuth],
     subjectAltName: ["dNSName", "iPAddress"],
+    subject: [],
+    requestExtensions: [],
+    csrattrs: "both",
     renewal: { after: 2 / 3, grace: 0, sameKey: false },
     binding: "accepted",
     registrationAuthority: "",
+    serverKey: "none",
+    changeSubjectName: "refused",
+    fullcmc: "refused",
   },
 } as const satisfies Readonly<Record<string, ProfileSettings>>;
 

@@ -4,15 +4,17 @@ import type { Clock } from "../core/clock.ts";
 import type { Randomness } from "../core/randomness.ts";
 import { estServer } from "../protocols/est/index.ts";
 import type { Store } from "../store/store.ts";
-import type { AddressList } from "../transport/http/address-list.ts";
 import type { ServerCredential } from "../transport/http/device-tls.ts";
-import { type HttpListener, listenHttps } from "../transport/http/listener.ts";
+import type { HttpListener } from "../transport/http/listener.ts";
 import type { RefusalReport } from "../transport/http/refusals.ts";
 import type { Serving } from "../transport/http/serve.ts";
-import { listenTerminated } from "../transport/http/terminated-listener.ts";
 import { admissionOf } from "./admission.ts";
 import { localActor } from "./api/index.ts";
 import { type Authority, openAuthority } from "./authority.ts";
+import { deviceKeysOf } from "./device-keys.ts";
+import { cmcResponderOf } from "./cmc-responder.ts";
+import { type DoorOptions, misconfigured, openDoors } from "./doors.ts";
+import { pskTable } from "./est-psks.ts";
 import { credentialsOf } from "./est-users.ts";
 import { host } from "./host.ts";
 import type { KeyKeeper } from "./key-keeper.ts";
@@ -23,20 +25,11 @@ import { trustOf } from "./trust.ts";
 import { openUpstream, type Upstream } from "./upstream.ts";
 import type { Vault } from "./vault.ts";
 
-export interface TenantOptions {
+export interface TenantOptions extends DoorOptions {
   /** Address to listen on for devices. */
   readonly host: string;
   /** Names and addresses by which devices reach this service, besides the usual ones of this machine. */
   readonly names: readonly string[];
-  /** Proxies that pass TLS through, and begin each connection with the PROXY protocol's header. */
-  readonly proxies?: AddressList | undefined;
-  readonly terminated?: TerminatedOptions | undefined;
-}
-
-/** Where proxies bring the requests of devices whose TLS ended with them. */
-export interface TerminatedOptions {
-  readonly port: number;
-  readonly terminators: AddressList;
 }
 
 export interface TenantParts {
@@ -59,6 +52,8 @@ export interface OpenTenant {
   readonly listener: HttpListener;
   /** Where proxies that end TLS bring the devices' requests; undefined when none may. */
   readonly terminated: Serving | undefined;
+  /** Where devices with a pre-shared key are served; undefined when none are. */
+  readonly psk: Serving | undefined;
   /** Names and addresses in the listener's certificate. */
   readonly names: readonly string[];
   readonly publication: () => Publication | undefined;
@@ -67,7 +62,9 @@ export interface OpenTenant {
   readonly upstream: () => Upstream;
   /** Reads the CAs anew, and shows a certificate of the one that issues. */
   readonly authorityChanged: () => Promise<void>;
-  /** Shows another certificate when the listener's own is near its end, or another process has changed the CAs. */
+  /** Reads the pre-shared keys anew. */
+  readonly pskChanged: () => Promise<void>;
+  /** Shows another certificate when the listener's own is near its end, or another process has changed CAs or pre-shared keys. */
   readonly renewCredential: () => Promise<void>;
   /** Removes every record of the tenant; it starts anew with another CA. */
   readonly forget: () => Promise<void>;
@@ -119,6 +116,7 @@ export async function openTenant(
     renewing = renewing.then(renew, renew);
     return renewing;
   };
+  const credentials = credentialsOf(tenant, parts);
   const est = host({
     ...parts,
     tenant,
@@ -139,30 +137,32 @@ export async function openTenant(
         registrationAuthority: (profile) => upstream.issuer.registrationAuthority(profile),
       },
       trust: trustOf(tenant, parts),
-      credentials: credentialsOf(tenant, store, clock, randomness),
+      cmcResponder: cmcResponderOf(() => authority, parts),
+      credentials,
+      deviceKeys: deviceKeysOf(tenant, {
+        ...parts,
+        credential: () => serverCredential(tenant, { commonName, names }, authority, parts),
+      }),
     },
   });
   const served = {
     host: options.host,
-    routes: estRoutes(est, parts.onStoreError),
+    routes: estRoutes(est, credentials, parts.onStoreError),
     onError: ({ code, address, cause }: RefusalReport) => {
       if (code === "handler-failed") log.error({ tenant, address, err: cause }, "a device's request failed");
       else if (misconfigured.has(code)) log.warn({ tenant, address, code }, "a proxy does not do what it should");
       else log.debug({ tenant, address, code }, "a device's request was refused");
     },
   };
-  const { proxies, terminated: behind } = options;
-  const listener = await listenHttps({ ...served, port, credential, ...(proxies === undefined ? {} : { proxies }) });
-  const terminated =
-    behind === undefined
-      ? undefined
-      : await listenTerminated({ ...served, ...behind }).catch(async (error: unknown) => {
-          await listener.close();
-          throw error;
-        });
+  const preSharedKeys = pskTable(tenant, parts);
+  await preSharedKeys.refresh();
+  const doors = await openDoors(served, { port, credential }, preSharedKeys, options);
+  const { listener, terminated, psk } = doors;
   return {
     listener,
     terminated,
+    psk,
+    pskChanged: preSharedKeys.refresh,
     names,
     publication: () => publication,
     authority: () => authority,
@@ -171,7 +171,11 @@ export async function openTenant(
       authority.refresh();
       await renewCredential();
     },
-    renewCredential,
+    async renewCredential() {
+      // Another process may have changed the keys.
+      if (psk !== undefined) await preSharedKeys.refresh();
+      await renewCredential();
+    },
     async forget() {
       const at = clock.now();
       await store.commit([
@@ -184,7 +188,7 @@ export async function openTenant(
       show(await prepare());
     },
     async close() {
-      await Promise.all([listener.close(), terminated?.close()]);
+      await doors.close();
       await upstream.close();
     },
   };
@@ -202,12 +206,3 @@ export async function demoIsDue(store: Store, tenants: readonly string[]): Promi
 }
 
 const removal = "tenant-forgotten";
-
-/** What comes of two settings that do not fit, and not of devices. */
-const misconfigured: ReadonlySet<string> = new Set([
-  "client-cert-malformed",
-  "forwarded-malformed",
-  "proxy-header-malformed",
-  "proxy-header-missing",
-  "proxy-not-listed",
-]);

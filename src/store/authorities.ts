@@ -13,6 +13,10 @@ export interface Authorities extends Certificates {
   /** Seals the same key anew. Guard: the stored key is still the one that was `read`. */
   resealKey(read: SealedKey, sealed: Uint8Array): Write;
   key(tenant: string, name: string): Promise<SealedKey | undefined>;
+  /** Those whose names begin with `prefix`, which holds neither `%` nor `_`; by name, 1,000 at most. */
+  keysUnder(tenant: string, prefix: string): Promise<readonly SealedKey[]>;
+  /** Guard: the tenant has a key of this name. Does not check that nothing needs it. */
+  removeKey(tenant: string, name: string): Write;
 
   /**
    * Guard: the tenant has no authority of this name, and no second root or issuing CA becomes active. Does not check that its
@@ -48,6 +52,20 @@ export function authoritiesIn(engine: Engine): Authorities {
 
   const findKey = prepared((p: { tenant: string; name: string }) =>
     queries.selectFrom("sealed_keys").selectAll().where("tenant", "=", p.tenant).where("name", "=", p.name),
+  );
+
+  const findKeysUnder = prepared((p: { tenant: string; pattern: string; limit: number }) =>
+    queries
+      .selectFrom("sealed_keys")
+      .selectAll()
+      .where("tenant", "=", p.tenant)
+      .where("name", "like", p.pattern)
+      .orderBy("name")
+      .limit(p.limit),
+  );
+
+  const removeKey = prepared((p: { tenant: string; name: string }) =>
+    queries.deleteFrom("sealed_keys").where("tenant", "=", p.tenant).where("name", "=", p.name),
   );
 
   const insert = prepared((authority: Authority) =>
@@ -119,6 +137,13 @@ export function authoritiesIn(engine: Engine): Authorities {
       const [row] = await engine.read(findKey({ tenant, name }));
       return row && { ...row };
     },
+
+    async keysUnder(tenant, prefix) {
+      const rows = await engine.read(findKeysUnder({ tenant, pattern: `${prefix}%`, limit: 1_000 }));
+      return rows.map((row) => ({ ...row }));
+    },
+
+    removeKey: (tenant, name) => write(guarded(removeKey({ tenant, name }), `There is no key named ${name}.`)),
 
     insert: (authority) =>
       write(

@@ -106,7 +106,7 @@ export function indefinite(request: Uint8Array): Uint8Array {
 
 /** A certificate with its key that can issue others, whether it is a CA or not. */
 export interface CraftedIssuer extends RawIdentity {
-  issue(subject: Uint8Array, options?: CraftedCertificate): Promise<CraftedIssuer>;
+  issue(subject: Uint8Array, options?: CraftedCertificate, key?: KeyObject): Promise<CraftedIssuer>;
 }
 
 export interface CraftedCertificate {
@@ -153,11 +153,13 @@ async function certified(
   return {
     chain,
     key,
-    issue: (below, options = {}) => certified(below, generateKey("P-256"), { name: subject, key, chain }, options),
+    issue: (below, options = {}, keyBelow = generateKey("P-256")) =>
+      certified(below, keyBelow, { name: subject, key, chain }, options),
   };
 }
 
-function attribute(type: string, value: Uint8Array): Uint8Array {
+/** An attribute with one value in DER. */
+export function attribute(type: string, value: Uint8Array): Uint8Array {
   return der.sequence([der.objectIdentifier(type), der.setOf([value])]);
 }
 

@@ -1,8 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Randomness } from "../../core/randomness.ts";
 import type { Run } from "../../knowledge/run.ts";
+import type { DecryptedContent, EnvelopedData } from "../../pki/cms-enveloped-data.ts";
+import type { CertificateIdentifier } from "../../pki/cms-identifier.ts";
 import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
 import type { ClientIdentity, DeviceKey, Dial, FetchUnauthenticated, KeyKind } from "../ports.ts";
+import type { ServerKeyProtection } from "./device-server-key.ts";
 import type { BasicCredentials } from "./messages.ts";
 
 /** Where the server is and how it is trusted. */
@@ -40,9 +43,21 @@ export interface EstDeviceSettings {
   /** Certificate and key for TLS: an IDevID to enrol with, the certificate to be renewed to re-enrol with. */
   readonly identity?: ClientIdentity & { readonly credential: "idevid" | "ldevid" };
   readonly credentials?: BasicCredentials;
+  /**
+   * How the password is proven (RFC 7030 3.2.3): `basic`, unless said otherwise, sends it unasked to a server that is authorized, and
+   * answers Digest with SHA-256 where Basic is not taken; `digest` never sends it; `digest-md5` answers MD5 too, where a server offers no more.
+   */
+  readonly httpAuthentication?: "basic" | "digest" | "digest-md5";
   /** Name in DER for a first enrolment; a renewal keeps the names of its certificate (RFC 7030 4.2.2). */
   readonly subject: Uint8Array;
-  readonly keyKind: KeyKind;
+  /** For serverkeygen: how the key that the server makes is kept secret on its way, by TLS alone unless said otherwise. */
+  readonly serverKey?: ServerKeyProtection;
+  /** Kind of a new key; when it is left out the one that the CA wants, or else P-256. */
+  readonly keyKind?: KeyKind;
+  /** RFC 7030 4.5: whether the CA is asked what it wants in requests, `ask` unless said otherwise. */
+  readonly csrattrs?: "ask" | "never";
+  /** Addresses of 4 or 16 octets that the device tells when the CA asks for them. */
+  readonly addresses?: readonly Uint8Array[];
   /** RFC 7030 3.5: `auto` puts the channel binding into challengePassword; `never` is for CAs that keep the field for an enrolment code. */
   readonly binding: "auto" | "never";
   /** Milliseconds to wait altogether while the server answers 202 or 503. */
@@ -62,7 +77,16 @@ export interface EstDeviceEnv {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly keys: { generate(kind: KeyKind): Promise<DeviceKey> };
+  /** For keys that the server makes (RFC 7030 4.4); a device that makes its own needs none of this. */
+  readonly foreignKeys?: {
+    /** Takes a private key in DER: PKCS #8, PKCS #1 or SEC 1. Throws HatcheryError. */
+    take(privateKey: Uint8Array): DeviceKey;
+    /** Decrypts with the private half of the device's own key; throws CmsError. */
+    decrypt(key: DeviceKey, data: EnvelopedData, identifiers: readonly CertificateIdentifier[]): DecryptedContent;
+  };
   readonly storage: EstDeviceStorage;
+  /** Told what a server does otherwise than its specification says, and is tolerated. */
+  readonly warning?: (sentence: string) => void;
   /** Called once with the ledger, whatever the outcome. */
   readonly ledger?: (run: Run) => void;
   /** Told when the device has to wait, so that people see that it is alive: for a decision (202), or for a busy server (503). */
@@ -84,6 +108,8 @@ export interface EstDeviceStorage {
   /** Makes the pending key and its certificate current together, and forgets the pending key. */
   saveCredential(credential: {
     readonly key: DeviceKey;
+    /** The pending key, where another one was certified: the server's in place of the device's. */
+    readonly replaces?: DeviceKey;
     readonly certificate: Uint8Array;
     /** Issuers of the certificate below the root. */
     readonly chain: readonly Uint8Array[];

@@ -4,12 +4,14 @@ import type { Peer } from "../../core/link.ts";
 import { fingerprinting, saltLabel, saltLength } from "../../knowledge/fingerprint.ts";
 import { type RunOutcome, RunRecorder } from "../../knowledge/run.ts";
 import type { Certificate } from "../../pki/certificate.ts";
-import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
+import { type AttrOrOid, encodeCsrAttrs } from "../../pki/csr-attributes.ts";
+import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
 import type { DeviceKey } from "../ports.ts";
 import { serialOf } from "./accept.ts";
 import type { EstDeviceEnv, EstDeviceSettings } from "./device-env.ts";
 import type { EstablishedTrust } from "./device-trust.ts";
 import { recordTrust, trustVariantOf } from "./device-trust-record.ts";
+import type { DeliveredKey } from "./messages.ts";
 import {
   carriedByHandshake,
   carriedByRequest,
@@ -34,6 +36,7 @@ export class DeviceLedger {
   serverRun: string | undefined;
   #run: RunRecorder | undefined;
   #pendings = 0;
+  #deliveredForm: DeliveredKey["form"] | undefined;
   #answered = false;
   readonly #operation: string;
   readonly #settings: EstDeviceSettings;
@@ -93,12 +96,25 @@ export class DeviceLedger {
         purpose: "new key",
         evidence: "counted",
       });
+    // The key in a request for the server's is nobody's (RFC 7030 4.4.1).
+    if (this.#operation === "serverkeygen") return;
     note(run, "derive", known.key, "device");
     note(run, "derive", known.publicKey, "device", key.signer.publicKey);
   }
 
-  asked(request: HttpRequest, peer: Peer): void {
-    if (this.#run !== undefined) recordFrame(this.#run, "cacerts", "request", peer, request.body.length);
+  asked(operation: "cacerts" | "csrattrs", request: HttpRequest, peer: Peer): void {
+    if (this.#run !== undefined) recordFrame(this.#run, operation, "request", peer, request.body.length);
+  }
+
+  requirements(answer: HttpResponse, peer: Peer, elements: readonly AttrOrOid[]): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    const says = elements.length > 0;
+    recordFrame(run, "csrattrs", "response", peer, says ? answer.body.length : 0, {
+      carries: says ? [known.wishes.fact] : [],
+      decoded: { elements: elements.length },
+    });
+    if (says) note(run, "learn", known.wishes, "device", encodeCsrAttrs(elements));
   }
 
   authorities(answer: HttpResponse, peer: Peer, authorities: readonly Certificate[], signaturesVerified: number): void {
@@ -123,11 +139,10 @@ export class DeviceLedger {
       purpose: "proof of possession",
       evidence: "counted",
     });
-    const { credentials } = this.#settings;
-    const carries = carriedByRequest(
-      credentials === undefined ? {} : { credentials: { kind: "basic" } },
-      this.#credential(),
-    );
+    const scheme = singleField(request.headers, "authorization")?.split(" ", 1)[0]?.toLowerCase();
+    const credentials =
+      scheme === undefined ? {} : { credentials: { kind: scheme === "basic" ? scheme : "digest" } as const };
+    const carries = carriedByRequest({ kind: operation, ...credentials }, this.#credential());
     recordFrame(run, operation, "request", peer, request.body.length, { carries, repeated: this.#pendings > 0 });
   }
 
@@ -153,9 +168,19 @@ export class DeviceLedger {
   ): void {
     const run = this.#run;
     if (run === undefined) return;
-    recordFrame(run, operation, "response", peer, answer.body.length, { carries: [known.certificate.fact] });
+    const form = this.#deliveredForm;
+    recordFrame(run, operation, "response", peer, answer.body.length, {
+      carries: [known.certificate.fact, ...(form === undefined ? [] : [known.serverKey.fact])],
+      decoded: form === undefined ? {} : { key: form },
+    });
     recordVerifications(run, "device", "issued certificate", signaturesVerified);
     note(run, "learn", known.certificate, "device", certificate.raw);
+  }
+
+  /** The key that the server has made; `certified` follows. */
+  received({ form }: DeliveredKey): void {
+    this.#deliveredForm = form;
+    if (this.#run !== undefined) note(this.#run, "learn", known.serverKey, "device");
   }
 
   finish(outcome: RunOutcome, reason: string): void {

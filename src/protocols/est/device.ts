@@ -2,19 +2,27 @@ import { codeOf } from "../../core/errors.ts";
 import type { Connection, Peer } from "../../core/link.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import { buildCertificationRequest } from "../../pki/csr.ts";
+import type { RequestRequirements } from "../../pki/csr-attributes-requirements.ts";
 import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
 import type { DeviceKey, ServerAnchors } from "../ports.ts";
 import { acceptAuthorities, acceptCertificate, anchorsAmong, newestRoot } from "./accept.ts";
 import { Backoff } from "./backoff.ts";
 import { busyPause, labelPattern, operationNames, runHeader } from "./constants.ts";
+import { keyKindFor, requestContent, requirementsIn, requireWantedKey, signerFor } from "./device-attributes.ts";
+import { type HttpAuthentication, httpAuthentication } from "./device-authentication.ts";
 import type { EstDeviceEnv, EstDeviceSettings, EstTrust } from "./device-env.ts";
 import { DeviceLedger, type PendingKey } from "./device-ledger.ts";
 import { type Asking, ask } from "./device-redirect.ts";
+import { protectionAttributes, takeServerKey } from "./device-server-key.ts";
 import { establishTrust } from "./device-trust.ts";
 import { EstFailed } from "./errors.ts";
 import { decodeResponse, encodeRequest } from "./http.ts";
+import { decodeCsrAttrs } from "./http-csrattrs.ts";
+import { decodeGenerated } from "./http-generated.ts";
 import { challengePassword } from "./keys.ts";
-import { namesToRenew } from "./subject.ts";
+
+/** `serverkeygen`: the key is the server's, and the one that the device makes only tells its request from others. */
+export type EnrollOperation = "simpleenroll" | "simplereenroll" | "serverkeygen";
 
 export interface EnrolledCredential {
   readonly certificate: Certificate;
@@ -33,7 +41,7 @@ export interface EnrolledCredential {
  * request. Throws EstFailed, or the transport's error; what the device had before stays untouched.
  */
 export async function enroll(
-  operation: "simpleenroll" | "simplereenroll",
+  operation: EnrollOperation,
   settings: EstDeviceSettings,
   env: EstDeviceEnv,
 ): Promise<EnrolledCredential> {
@@ -50,34 +58,37 @@ export async function enroll(
 }
 
 async function exchange(
-  operation: "simpleenroll" | "simplereenroll",
+  operation: EnrollOperation,
   settings: EstDeviceSettings,
   env: EstDeviceEnv,
   ledger: DeviceLedger,
 ): Promise<EnrolledCredential> {
   const deadline = env.clock.monotonic() + settings.patience;
   const backoff = new Backoff(busyPause, env.randomness);
+  const authentication = httpAuthentication(settings, env.randomness);
   const established = await establishTrust(settings, env);
   let { anchors } = established;
   let key: PendingKey | undefined;
   let authorities: readonly Certificate[] | undefined;
+  let requirements: RequestRequirements | undefined;
   let csr: Uint8Array | undefined;
   for (;;) {
     const connection = await dial(settings, anchors, env);
     let pause: Pause;
     try {
       ledger.connected(connection.peer, established);
-      key ??= await pendingKey(settings, env);
-      ledger.keyed(key);
       if (authorities === undefined) {
         // 4.1.2: the CA's certificates first, from a server that is authenticated.
         authorities = await requestAuthorities(connection, anchors, settings, env, ledger);
         if (anchors.kind === "implicit") anchors = await madeExplicit(authorities, env);
       }
+      requirements ??= await requestRequirements(operation, connection, anchors, settings, env, ledger);
+      key ??= await pendingKey(requirements, settings, env);
+      ledger.keyed(key);
       const asked = await requestCertificate(
         operation,
         connection,
-        { csr, key: key.key },
+        { csr, requirements, key: key.key, authentication },
         settings,
         anchors,
         env,
@@ -85,21 +96,29 @@ async function exchange(
       );
       ({ csr } = asked);
       const { answer, peer } = asked;
-      const response = decodeResponse(operation, answer, env.clock.now());
+      const response =
+        operation === "serverkeygen" && answer.status === 200
+          ? decodeGenerated(answer)
+          : decodeResponse(operation, answer, env.clock.now());
       const run = singleField(answer.headers, runHeader);
       ledger.serverRun = run;
-      if (response.kind === "certificates") {
-        const accepted = acceptCertificate(response.certificates, key.key, authorities, env.clock.now());
+      if (response.kind !== "pending") {
+        const made =
+          response.kind === "generated" ? takeServerKey(response.key, settings, authorities, peer, env) : undefined;
+        const certified = made ?? key.key;
+        const accepted = acceptCertificate(response.certificates, certified, authorities, env.clock.now());
+        if (response.kind === "generated") ledger.received(response.key);
         ledger.certified(operation, answer, peer, accepted.certificate, accepted.signaturesVerified);
         await env.storage.saveCredential({
-          key: key.key,
+          key: certified,
+          ...(made === undefined ? {} : { replaces: key.key }),
           certificate: accepted.certificate.raw,
           chain: accepted.chain.map((issuer) => issuer.raw),
           authorities: authorities.map((authority) => authority.raw),
         });
         const { certificate, chain } = accepted;
         const trust = established.bootstrap?.kind ?? established.anchors.kind;
-        return { certificate, chain, key: key.key, trust, ...(run === undefined ? {} : { run }) };
+        return { certificate, chain, key: certified, trust, ...(run === undefined ? {} : { run }) };
       }
       ledger.pending(operation, answer, peer, response.retryAfter);
       pause = { why: "decision", run, milliseconds: response.retryAfter * 1000 };
@@ -134,26 +153,39 @@ async function madeExplicit(authorities: readonly Certificate[], env: EstDeviceE
 }
 
 async function requestCertificate(
-  operation: "simpleenroll" | "simplereenroll",
+  operation: EnrollOperation,
   connection: Connection<HttpRequest, HttpResponse>,
-  { csr, key }: { readonly csr: Uint8Array | undefined; readonly key: DeviceKey },
+  {
+    csr,
+    requirements,
+    key,
+    authentication,
+  }: {
+    readonly csr: Uint8Array | undefined;
+    readonly requirements: RequestRequirements;
+    readonly key: DeviceKey;
+    readonly authentication: HttpAuthentication;
+  },
   settings: EstDeviceSettings,
   anchors: ServerAnchors,
   env: EstDeviceEnv,
   ledger: DeviceLedger,
 ): Promise<{ readonly answer: HttpResponse; readonly peer: Peer; readonly csr: Uint8Array }> {
-  const { server, credentials, binding } = settings;
+  const { server, binding } = settings;
   // 4.2.3: the same request is repeated; only one that is bound to its association has to be made again.
   let current = binding === "auto" ? undefined : csr;
   const asking: Asking = {
     operation,
     async make(peer) {
       current =
-        binding === "never" && current !== undefined ? current : await certificationRequest(settings, key, peer);
-      return encodeRequest(operation, server.label, current, credentials);
+        binding === "never" && current !== undefined
+          ? current
+          : await certificationRequest(operation, requirements, settings, key, peer);
+      return encodeRequest(operation, server.label, current, undefined);
     },
     dial: (origin) => dial({ ...settings, server: { ...server, ...origin } }, anchors, env),
     mayLeave: settings.redirect === "other-origin",
+    authentication,
     sent: (request, peer) => ledger.requested(operation, request, peer, key),
     redirected: (answer, peer) => ledger.redirected(operation, answer, peer),
   };
@@ -188,34 +220,74 @@ function dial(
   return env.dial({ host, port, trust, ...(identity === undefined ? {} : { identity }) }, env.signal);
 }
 
-/** The key of an enrolment that was interrupted, or a new one, stored before anybody certifies it. */
-async function pendingKey(settings: EstDeviceSettings, env: EstDeviceEnv): Promise<PendingKey> {
+/**
+ * The key of an enrolment that was interrupted, or a new one, stored before anybody certifies it. What cannot be asked for ends
+ * the run before there is one.
+ */
+async function pendingKey(
+  requirements: RequestRequirements,
+  settings: EstDeviceSettings,
+  env: EstDeviceEnv,
+): Promise<PendingKey> {
+  requestContent(requirements, settings);
   const kept = await env.storage.pendingKey();
-  if (kept !== undefined) return { key: kept, generated: false };
-  const key = await env.keys.generate(settings.keyKind);
+  if (kept !== undefined) {
+    requireWantedKey(requirements, kept);
+    return { key: kept, generated: false };
+  }
+  const key = await env.keys.generate(keyKindFor(requirements, settings.keyKind));
   await env.storage.savePendingKey(key);
   return { key, generated: true };
 }
 
+/** A GET. It may be answered elsewhere, because it tells nothing: the device's certificate stays here. */
+function reading(
+  operation: "cacerts" | "csrattrs",
+  trust: ServerAnchors,
+  { identity: _, ...anonymous }: EstDeviceSettings,
+  env: EstDeviceEnv,
+  ledger: DeviceLedger,
+): Asking {
+  const { server } = anonymous;
+  return {
+    operation,
+    make: async () => encodeRequest(operation, server.label, undefined, undefined),
+    dial: (origin) => dial({ ...anonymous, server: { ...server, ...origin } }, trust, env),
+    mayLeave: true,
+    sent: (request, peer) => ledger.asked(operation, request, peer),
+    redirected: (answer, peer) => ledger.redirected(operation, answer, peer),
+  };
+}
+
+/** RFC 7030 4.5: what the CA wants in the request, asked for before there is a key. */
+async function requestRequirements(
+  operation: EnrollOperation,
+  connection: Connection<HttpRequest, HttpResponse>,
+  trust: ServerAnchors,
+  settings: EstDeviceSettings,
+  env: EstDeviceEnv,
+  ledger: DeviceLedger,
+): Promise<RequestRequirements> {
+  if (settings.csrattrs === "never") return requirementsIn([]);
+  const asking = reading("csrattrs", trust, settings, env, ledger);
+  const { answer, peer } = await ask(connection, settings.server, asking, env.signal);
+  const elements = decodeCsrAttrs(answer, env.clock.now());
+  ledger.requirements(answer, peer, elements);
+  const requirements = requirementsIn(elements);
+  // RFC 7030 4.4.1: nobody looks at the key of such a request.
+  return operation === "serverkeygen" ? { ...requirements, keys: [], signatureAlgorithms: [] } : requirements;
+}
+
 async function requestAuthorities(
   connection: Connection<HttpRequest, HttpResponse>,
-  { kind, anchors }: ServerAnchors,
+  trust: ServerAnchors,
   settings: EstDeviceSettings,
   env: EstDeviceEnv,
   ledger: DeviceLedger,
 ): Promise<readonly Certificate[]> {
-  const { server } = settings;
-  // A GET elsewhere tells nothing: the device's certificate stays here.
-  const { identity: _, ...anonymous } = settings;
-  const asking: Asking = {
-    operation: "cacerts",
-    make: async () => encodeRequest("cacerts", server.label, undefined, undefined),
-    dial: (origin) => dial({ ...anonymous, server: { ...server, ...origin } }, { kind, anchors }, env),
-    mayLeave: true,
-    sent: (request, peer) => ledger.asked(request, peer),
-    redirected: (answer, peer) => ledger.redirected("cacerts", answer, peer),
-  };
-  const { answer, peer } = await ask(connection, server, asking, env.signal);
+  const { kind, anchors } = trust;
+  const asking = reading("cacerts", trust, settings, env, ledger);
+  const { answer, peer } = await ask(connection, settings.server, asking, env.signal);
   const response = decodeResponse("cacerts", answer, env.clock.now());
   // 4.1.3: any status but 200 ends the enrolment; decodeResponse lets no 202 through for cacerts.
   const published = response.kind === "certificates" ? response.certificates : [];
@@ -227,15 +299,17 @@ async function requestAuthorities(
 }
 
 async function certificationRequest(
-  { subject, identity, binding }: EstDeviceSettings,
+  operation: EnrollOperation,
+  requirements: RequestRequirements,
+  settings: EstDeviceSettings,
   key: DeviceKey,
   peer: Peer,
 ): Promise<Uint8Array> {
-  const names = identity?.credential === "ldevid" ? namesToRenew(identity.chain) : { subject, extensions: [] };
   return buildCertificationRequest({
-    ...names,
-    signer: key.signer,
-    ...(binding === "auto" ? { challengePassword: challengePassword(peer) } : {}),
+    ...requestContent(requirements, settings),
+    signer: signerFor(requirements, key),
+    ...(settings.binding === "auto" ? { challengePassword: challengePassword(peer) } : {}),
+    ...(operation === "serverkeygen" ? { attributes: protectionAttributes(settings) } : {}),
   });
 }
 

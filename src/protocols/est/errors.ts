@@ -4,6 +4,7 @@ import { HatcheryError } from "../../core/errors.ts";
 export type EstRefusal =
   | "label-unknown"
   | "media-type"
+  | "media-type-cmc"
   | "header-doubled"
   | "body-missing"
   | "base64"
@@ -35,6 +36,20 @@ export type EstRefusal =
   | "name-not-the-client"
   | "name-missing"
   | "waiting-under-another-name"
+  | "server-key-not-offered"
+  | "channel-not-confidential"
+  | "encryption-incomplete"
+  | "encryption-unsupported"
+  | "decrypt-key-unknown"
+  | "name-change-refused"
+  | "fullcmc-not-offered"
+  | "cmc-malformed"
+  | "cmc-control"
+  | "cmc-proof"
+  | "cmc-requests"
+  | "cmc-signature"
+  | "cmc-algorithm"
+  | "cmc-signer"
   | "not-allowed"
   | "ca-refused"
   | "upstream-unusable"
@@ -71,6 +86,11 @@ const malformed = (text: string): RefusalRow => ({ status: 400, text, endsSessio
 export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "label-unknown": { status: 404, text: "There is no such label here.", endsSession: false },
   "media-type": { status: 415, text: "Send the request with Content-Type: application/pkcs10.", endsSession: false },
+  "media-type-cmc": {
+    status: 415,
+    text: "Send the request with Content-Type: application/pkcs7-mime; smime-type=CMC-request.",
+    endsSession: false,
+  },
   "header-doubled": malformed("A header field that may occur once occurs more than once."),
   "body-missing": malformed("The request has no body; send a PKCS #10 request in base64."),
   base64: malformed("The body is not base64 (RFC 4648 section 4) of a DER PKCS #10 request."),
@@ -121,6 +141,39 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
     endsSession: false,
   },
   "name-missing": malformed("The request names no device: put the device's name into the common name of its subject."),
+  // RFC 7030 4.4: the operation is optional, and is there for the labels that it was switched on for.
+  "server-key-not-offered": {
+    status: 404,
+    text: "No keys are made here; make one and use simpleenroll.",
+    endsSession: false,
+  },
+  "channel-not-confidential": {
+    status: 403,
+    text: "A private key is sent over TLS that ends here only; connect without a proxy in between.",
+    endsSession: false,
+  },
+  "encryption-incomplete": malformed(
+    "An encrypted key takes SMIMECapabilities and one of decryptKeyID and asymmDecryptKeyID in the request (RFC 7030 4.4.1).",
+  ),
+  "encryption-unsupported": malformed(
+    "The key cannot be encrypted with what the request offers: AES-CBC for the content and AES key wrap, or RSA encryption for an RSA key, under a key that may be used so.",
+  ),
+  "decrypt-key-unknown": malformed(
+    "The key that the new key is to be encrypted under is not known here for this device.",
+  ),
+  "name-change-refused": forbidden("A renewal keeps its names here; leave changeSubjectName (RFC 6402 2.8) out."),
+  "fullcmc-not-offered": { status: 404, text: "There is no fullcmc here; use simpleenroll.", endsSession: false },
+  "cmc-malformed": malformed("The body is not base64 (RFC 4648 section 4) of a well-formed Full PKI Request (RFC 5272 3.2)."),
+  "cmc-control": malformed("The request holds a control that is malformed or not understood here (RFC 5272 6)."),
+  "cmc-proof": malformed(
+    "Proofs by a shared secret (RFC 5272 6.2, 6.3) are not known here; sign with the device's certificate, or log in with user and password.",
+  ),
+  "cmc-requests": malformed("A Full PKI Request is taken here with exactly one PKCS #10 request in it."),
+  "cmc-signature": malformed(
+    "The signature of the Full PKI Request does not verify; sign with the key of the device's certificate, or under its subjectKeyIdentifier with the key that is to be certified.",
+  ),
+  "cmc-algorithm": malformed("The Full PKI Request is signed with an algorithm or a key that is not supported here; sign with SHA-256 or better."),
+  "cmc-signer": unauthorized,
   "not-allowed": forbidden("This device may not be enrolled here."),
   "ca-refused": forbidden("The certificate authority has refused this request."),
   // The peer need not know which of the two it is.
@@ -147,12 +200,23 @@ export type EstDeviceFailure =
   | "status-unexpected"
   | "response-media-type"
   | "response-malformed"
+  | "csrattrs-malformed"
+  | "key-kind-unsupported"
+  | "key-kind-conflict"
+  | "signature-unsupported"
+  | "request-not-fillable"
+  | "binding-wanted"
   | "redirected"
+  | "challenge-unanswerable"
   | "server-busy"
   | "fingerprint-not-found"
   | "fingerprint-declined"
   | "anchor-missing"
   | "anchors-not-confirmed"
+  | "encryption-impossible"
+  | "key-not-encrypted"
+  | "key-unreadable"
+  | "key-signer-not-trusted"
   | "certificate-not-ours"
   | "certificate-not-trusted"
   | "certificate-not-current"

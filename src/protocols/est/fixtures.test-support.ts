@@ -1,7 +1,7 @@
 import { ManualClock } from "../../core/clock.ts";
 import type { Peer } from "../../core/link.ts";
 import { seededRandomness } from "../../core/randomness.ts";
-import { generateKey, signerOf } from "../../crypto/keys.ts";
+import { generateKey, privateKeyToDer, signerOf } from "../../crypto/keys.ts";
 import type { Signer } from "../../crypto/signer.ts";
 import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
 import { buildCertificationRequest } from "../../pki/csr.ts";
@@ -10,7 +10,7 @@ import { buildCertificate } from "../../pki/issue.ts";
 import { encodeName, type NameAttribute } from "../../pki/name.ts";
 import { attributeTypes } from "../../pki/oids.ts";
 import { encodeBasicConstraints, encodeKeyUsage } from "../../pki/standard-extensions.ts";
-import type { DeviceKey } from "../ports.ts";
+import type { DeviceKey, DeviceKeys } from "../ports.ts";
 
 export const now = Date.UTC(2026, 0, 1);
 export const day = 24 * 3600 * 1000;
@@ -72,6 +72,23 @@ export async function newAuthority(name: string, issuer?: TestAuthority): Promis
 
 export function newKey(): DeviceKey {
   return { kind: "P-256", signer: signerOf(generateKey("P-256")) };
+}
+
+/** A service that makes P-256 keys whatever it is asked for, and knows none of the device's. */
+export function deviceKeys(known: Partial<DeviceKeys> = {}): DeviceKeys {
+  return {
+    async generate() {
+      const key = generateKey("P-256");
+      return { signer: signerOf(key), privateKey: privateKeyToDer(key) };
+    },
+    keyEncryptionKey: async () => undefined,
+    certificatesOf: async () => [],
+    signer: async () => {
+      const { signer, certificate } = await newAuthority("service");
+      return { signer, chain: [certificate.raw] };
+    },
+    ...known,
+  };
 }
 
 export async function request(

@@ -1,4 +1,4 @@
-import { fromBase64, textOf, utf8 } from "../../core/bytes.ts";
+import { utf8 } from "../../core/bytes.ts";
 import {
   fieldValues,
   type Headers,
@@ -10,7 +10,6 @@ import {
   errorHeader,
   labelPattern,
   mediaTypes,
-  mostCredentialCharacters,
   mostRequestBytes,
   mostRetryAfter,
   type Operation,
@@ -20,6 +19,10 @@ import {
   wellKnown,
 } from "./constants.ts";
 import { EstFailed, EstRefused, refusals } from "./errors.ts";
+import { decodeFullCmc, withFullResponse } from "./http-fullcmc.ts";
+import { encodeGenerated } from "./http-generated.ts";
+import { mediaTypeOf } from "./media-type.ts";
+import { basicChallenge, decodeAuthorization, encodeBasic } from "./http-authorization.ts";
 import {
   type BasicCredentials,
   decodeCertificates,
@@ -27,6 +30,7 @@ import {
   type EstReply,
   type EstRequest,
   type EstResponse,
+  encodeAttributes,
   encodeCertificates,
   encodeRequestBody,
 } from "./messages.ts";
@@ -42,8 +46,11 @@ export interface EstRoute {
 
 export const routes: readonly EstRoute[] = [
   route("cacerts", "GET", 0),
+  route("csrattrs", "GET", 0),
   route("simpleenroll", "POST", mostRequestBytes),
   route("simplereenroll", "POST", mostRequestBytes),
+  route("serverkeygen", "POST", mostRequestBytes),
+  route("fullcmc", "POST", mostRequestBytes),
 ];
 
 /** How the base64 of answers is laid out: `auto` follows what the client is known to need. */
@@ -56,11 +63,12 @@ export function decodeRequest(operation: Operation, label: string | undefined, r
     if (label !== undefined && (operationNames.has(label) || !labelPattern.test(label))) {
       throw new EstRefused("label-unknown", "the label is not one");
     }
-    if (operation === "cacerts") return { kind: "cacerts", label };
+    if (operation === "cacerts" || operation === "csrattrs") return { kind: operation, label };
     refuseDoubled(request.headers, ["content-type", "content-length", "authorization", "content-transfer-encoding"]);
+    if (operation === "fullcmc") return decodeFullCmc(label, request);
     requireMediaType(request.headers, mediaTypes.request);
-    const csr = decodeRequestBody(request.body);
-    const credentials = decodeAuthorization(singleField(request.headers, "authorization"));
+    const csr = decodeRequestBody(operation, request.body);
+    const credentials = decodeAuthorization(singleField(request.headers, "authorization"), request);
     return {
       kind: operation,
       label,
@@ -74,13 +82,29 @@ export function decodeRequest(operation: Operation, label: string | undefined, r
   }
 }
 
-/** Encodes an answer. `run` is the id that the peer may quote to the operator. */
+/**
+ * Encodes an answer. `run` is the id that the peer may quote to the operator; `challenges` are what a 401 offers, the strongest
+ * first, and Basic alone unless they are given.
+ */
 export function encodeReply(
   operation: string,
   reply: EstReply,
-  options: { readonly form: Base64Form; readonly userAgent: string | undefined; readonly run: string | undefined },
+  options: {
+    readonly form: Base64Form;
+    readonly userAgent: string | undefined;
+    readonly run: string | undefined;
+    readonly challenges?: readonly string[];
+  },
 ): HttpResponse {
-  const runId = reply.kind === "refused" ? options.run : (reply.run ?? options.run);
+  if ("fullResponse" in reply && reply.fullResponse !== undefined) {
+    const { fullResponse, ...plain } = reply;
+    return withFullResponse(
+      encodeReply(operation, plain, options),
+      fullResponse,
+      formFor(options.form, options.userAgent),
+    );
+  }
+  const runId = reply.kind === "refused" || reply.kind === "csrattrs" ? options.run : (reply.run ?? options.run);
   const run: Headers = runId === undefined ? [] : [[runHeader, runId]];
   switch (reply.kind) {
     case "certificates":
@@ -94,6 +118,16 @@ export function encodeReply(
         ],
         body: encodeCertificates(reply.certificates, formFor(options.form, options.userAgent)),
       };
+    case "generated":
+      return encodeGenerated(reply, formFor(options.form, options.userAgent), run);
+    case "csrattrs":
+      // RFC 7030 4.5.2: 204 says that nothing is asked for.
+      if (reply.elements.length === 0) return { status: 204, headers: run, body: new Uint8Array(0) };
+      return {
+        status: 200,
+        headers: [["Content-Type", mediaTypes.csrattrs], ["Content-Transfer-Encoding", "base64"], ...run],
+        body: encodeAttributes(reply.elements, formFor(options.form, options.userAgent)),
+      };
     case "pending":
       return text(202, `The request waits for a decision. Repeat it after ${reply.retryAfter} seconds.`, [
         ["Retry-After", String(reply.retryAfter)],
@@ -101,7 +135,9 @@ export function encodeReply(
       ]);
     case "refused": {
       const row = refusals[reply.refusal];
-      const challenge: Headers = row.status === 401 ? [["WWW-Authenticate", 'Basic realm="est", charset="UTF-8"']] : [];
+      // RFC 9110 11.6.1: one field for each, because some clients read a list of them for one challenge.
+      const challenges = row.status === 401 ? (options.challenges ?? [basicChallenge]) : [];
+      const challenge = challenges.map((each) => ["WWW-Authenticate", each] as const);
       const later: Headers = row.status === 503 ? [["Retry-After", String(retryAfterOverload)]] : [];
       // One answer for every 401: the code would tell which credential was wrong.
       const code: Headers = row.status === 401 ? [] : [[errorHeader, reply.refusal]];
@@ -121,10 +157,7 @@ export function encodeRequest(
 ): HttpRequest {
   const path = label === undefined ? `${wellKnown}/${operation}` : `${wellKnown}/${label}/${operation}`;
   if (csr === undefined) return { method: "GET", path, headers: [], body: new Uint8Array(0) };
-  const authorization: Headers =
-    credentials === undefined
-      ? []
-      : [["Authorization", `Basic ${Buffer.from(`${credentials.user}:${credentials.password}`).toString("base64")}`]];
+  const authorization: Headers = credentials === undefined ? [] : [["Authorization", encodeBasic(credentials)]];
   return {
     method: "POST",
     path,
@@ -154,9 +187,14 @@ export function decodeResponse(operation: Operation, response: HttpResponse, now
     }
     return { kind: "certificates", certificates: decodeCertificates(response.body) };
   }
-  if (response.status === 202 && operation !== "cacerts") {
+  if (response.status === 202 && operation !== "cacerts" && operation !== "csrattrs") {
     return { kind: "pending", retryAfter: retryAfterOf(singleField(response.headers, "retry-after"), now) };
   }
+  return refuseAnswer(operation, response, now);
+}
+
+/** Throws the EstFailed for an answer that the operation may not have, with what the server said. */
+export function refuseAnswer(operation: Operation, response: HttpResponse, now: number): never {
   const said = printable(response.body);
   const run = singleField(response.headers, runHeader);
   const details = { status: response.status, ...(run === undefined ? {} : { run }) };
@@ -219,45 +257,10 @@ function httpDate(value: string): number {
   return Date.parse(value.endsWith(" GMT") ? value : `${value} GMT`);
 }
 
-/** RFC 7617: undefined without the field; throws EstRefused when it is anything but well-formed Basic credentials. */
-function decodeAuthorization(value: string | undefined): BasicCredentials | undefined {
-  if (value === undefined) return undefined;
-  const match = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(value);
-  const encoded = match?.[1];
-  if (encoded === undefined || value.length > mostCredentialCharacters * 2) {
-    throw new EstRefused("credentials-malformed", "the Authorization field is not one of Basic credentials");
-  }
-  const bytes = fromBase64(encoded);
-  if (bytes === undefined) throw new EstRefused("credentials-malformed", "the Basic credentials are not base64");
-  let pair: string;
-  try {
-    pair = textOf(bytes);
-  } catch (cause) {
-    throw new EstRefused("credentials-malformed", "the Basic credentials are not UTF-8", { cause });
-  }
-  const colon = pair.indexOf(":");
-  if (colon < 1) throw new EstRefused("credentials-malformed", "the Basic credentials have no user name");
-  return { user: pair.slice(0, colon), password: pair.slice(colon + 1) };
-}
-
 function requireMediaType(headers: Headers, wanted: string): void {
   if (mediaTypeOf(singleField(headers, "content-type")).name !== wanted) {
     throw new EstRefused("media-type", `the content type is not ${wanted}`);
   }
-}
-
-/** RFC 9110 8.3.1: type and subtype compare without case, parameters come in any order. */
-function mediaTypeOf(value: string | undefined): {
-  readonly name: string;
-  readonly parameters: ReadonlyMap<string, string>;
-} {
-  const [name = "", ...rest] = (value ?? "").split(";");
-  const parameters = new Map<string, string>();
-  for (const part of rest) {
-    const [key = "", text = ""] = part.split("=", 2);
-    parameters.set(key.trim().toLowerCase(), text.trim().replace(/^"(.*)"$/, "$1"));
-  }
-  return { name: name.trim().toLowerCase(), parameters };
 }
 
 function refuseDoubled(headers: Headers, names: readonly string[]): void {

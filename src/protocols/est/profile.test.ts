@@ -6,7 +6,7 @@ import { parseCertificationRequest } from "../../pki/csr.ts";
 import type { CertificateProfile } from "../ports.ts";
 import type { Client } from "./authenticate.ts";
 import { certify, commonName, day, newAuthority, newKey, now, request } from "./fixtures.test-support.ts";
-import type { EnrollRequest } from "./messages.ts";
+import type { SimpleRequest } from "./messages.ts";
 import { checkProfile } from "./profile.ts";
 
 const profile: CertificateProfile = {
@@ -14,9 +14,17 @@ const profile: CertificateProfile = {
   keys: ["P-256", "RSA"],
   leastRsaBits: 3072,
   subjectAltName: [],
+  keyUsage: ["digitalSignature"],
+  extKeyUsage: [],
+  subject: [],
+  requestExtensions: [],
+  csrattrs: "both",
   renewal: { after: 0.5, grace: 0, sameKey: false },
   binding: "accepted",
   registrationAuthority: "",
+  serverKey: "none",
+  changeSubjectName: "refused",
+  fullcmc: "refused",
 };
 const key = newKey().signer;
 
@@ -28,7 +36,7 @@ async function check(
   signer: Signer,
   at = now,
   issuedBy: string | undefined = undefined,
-  kind: EnrollRequest["kind"] = "simplereenroll",
+  kind: SimpleRequest["kind"] = "simplereenroll",
 ) {
   const csr = parseCertificationRequest(await request([commonName("lamp")], { signer }));
   const old = await certify([commonName("lamp")], key, await newAuthority("CA"), {

@@ -17,16 +17,19 @@ export async function requireProfile({ label }: EstRequest, { issuer }: Ports): 
  * `renewal-same-key`. Names are not looked at: `certifiedNames` does.
  */
 export function checkProfile(
-  { csr }: EnrollRequest,
+  { kind, csr }: EnrollRequest,
   client: Client,
   { name, keys, leastRsaBits, renewal }: CertificateProfile,
   now: number,
 ): void {
-  const { publicKey } = csr;
-  if (!keys.includes(publicKey.kind))
-    throw new EstRefused("key-not-allowed", `the profile ${name} certifies no ${publicKey.kind} keys`);
-  if (publicKey.kind === "RSA" && publicKey.bits < leastRsaBits)
-    throw new EstRefused("key-not-allowed", `the profile ${name} certifies no RSA keys below ${leastRsaBits} bits`);
+  // RFC 7030 4.4.1: the key in a request for another one is not looked at.
+  if (kind !== "serverkeygen") {
+    const { publicKey } = csr;
+    if (!keys.includes(publicKey.kind))
+      throw new EstRefused("key-not-allowed", `the profile ${name} certifies no ${publicKey.kind} keys`);
+    if (publicKey.kind === "RSA" && publicKey.bits < leastRsaBits)
+      throw new EstRefused("key-not-allowed", `the profile ${name} certifies no RSA keys below ${leastRsaBits} bits`);
+  }
   const { certificate } = client;
   if (certificate === undefined || client.profile === undefined) return;
   if (client.profile !== name)
@@ -42,6 +45,6 @@ export function checkProfile(
       `the profile ${name} renews this certificate from ${new Date(from).toISOString()} on`,
       { from },
     );
-  if (!renewal.sameKey && equal(csr.subjectPublicKeyInfo, certificate.subjectPublicKeyInfo))
+  if (kind !== "serverkeygen" && !renewal.sameKey && equal(csr.subjectPublicKeyInfo, certificate.subjectPublicKeyInfo))
     throw new EstRefused("renewal-same-key", `the profile ${name} renews a certificate with a new key only`);
 }

@@ -4,7 +4,7 @@ import type { Decoded, FactEvent, RunRecorder } from "../../knowledge/run.ts";
 import type { Role, RoleBinding } from "../../knowledge/vocabulary.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import type { Client } from "./authenticate.ts";
-import type { EnrollRequest } from "./messages.ts";
+import type { EnrollRequest, PresentedCredentials } from "./messages.ts";
 
 /**
  * What both ends write into the ledger, each line where the thing was seen or done. The attributes of a fact stand here
@@ -24,6 +24,8 @@ export const known = {
   serial: { fact: "est.device.serial", factKind: "id.serial", crypto: "none", provenance: "manufactured" },
   account: { fact: "est.device.account", factKind: "id.account", crypto: "none", provenance: "configured" },
   password: { fact: "est.device.password", factKind: "sec.password", crypto: "password", provenance: "configured" },
+  pskIdentity: { fact: "est.device.psk-identity", factKind: "id.account", crypto: "none", provenance: "configured" },
+  psk: { fact: "est.device.psk", factKind: "sec.psk", crypto: "symmetric", provenance: "configured" },
   previous: {
     fact: "est.device.previous-certificate",
     factKind: "cert.ldevid",
@@ -69,12 +71,19 @@ export const known = {
     provenance: "configured",
   },
   domainAnchor: { fact: "est.ca.certificates", factKind: "ta.domain", crypto: "certificate", provenance: "received" },
+  wishes: { fact: "est.ca.csrattrs", factKind: "doc.csrattrs", crypto: "none", provenance: "received" },
   key: { fact: "est.device.key", factKind: "key.private", crypto: "asym-private", provenance: "generated-on-device" },
   publicKey: {
     fact: "est.device.public-key",
     factKind: "key.public.raw",
     crypto: "asym-public",
     provenance: "generated-on-device",
+  },
+  serverKey: {
+    fact: "est.device.server-key",
+    factKind: "key.private",
+    crypto: "asym-private",
+    provenance: "generated-by-coordinator",
   },
   certificate: {
     fact: "est.device.certificate",
@@ -116,6 +125,7 @@ export function recordHandshake(
   const version = peer.security?.version ?? "none";
   // RFC 8446 4.4.2 encrypts certificates, RFC 5246 7.4.2 does not.
   const common = { channel: "ip.site", protection: version === "TLSv1.3" ? "encrypted" : "none" } as const;
+  const identity = peer.pskIdentity;
   const serverBytes = by === "device" ? { bytes: total(peer.chain) } : {};
   run.frame({
     ...common,
@@ -129,7 +139,14 @@ export function recordHandshake(
       ...(peer.terminator === undefined ? {} : { endedAtProxy: peer.terminator }),
     },
   });
-  declareHandshakeOperations(run, clientChain.length > 0);
+  if (identity !== undefined) {
+    // RFC 8446 4.2.11 and RFC 4279 2: the identity goes before any key is agreed on.
+    const carries = [known.pskIdentity.fact];
+    run.frame({ ...common, protection: "none", from: "device", to: "coordinator", name: tlsClient, carries });
+    note(run, "hold", known.pskIdentity, by, identity);
+    note(run, "hold", known.psk, by);
+  }
+  declareHandshakeOperations(run, identity === undefined, clientChain.length > 0);
   if (clientChain.length === 0) return;
   run.frame({
     ...common,
@@ -178,10 +195,10 @@ export function recordClient(
   run.phase("trust");
   const root = authorities[0];
   if (root !== undefined) {
-    note(run, "hold", known.anchor, "coordinator", root.raw);
+    if (client.credential !== "psk") note(run, "hold", known.anchor, "coordinator", root.raw);
     note(run, "hold", known.domainAnchor, "coordinator", root.raw);
   }
-  infer(run, "hold", known.anchor, "device");
+  if (client.credential !== "psk") infer(run, "hold", known.anchor, "device");
   const certificate = client.certificate;
   if (client.credential === "idevid" && certificate !== undefined) {
     note(run, "hold", known.manufacturerAnchor, "coordinator");
@@ -193,8 +210,11 @@ export function recordClient(
     note(run, "hold", known.previous, "coordinator", certificate.raw);
     infer(run, "hold", known.previousKey, "device");
   }
-  if (request.credentials !== undefined) {
+  if (request.credentials !== undefined)
     note(run, "hold", known.account, "coordinator", utf8(request.credentials.user));
+  // With Digest the password is known by what was made of it, and does not come by.
+  if (request.credentials?.kind === "digest") note(run, "hold", known.password, "coordinator");
+  if (request.credentials?.kind === "basic") {
     note(run, "hold", known.password, "coordinator", utf8(request.credentials.password));
     run.operation({
       operation: "password-hash",
@@ -205,6 +225,8 @@ export function recordClient(
     });
   }
   recordVerifications(run, "coordinator", "client certificate path", client.signaturesVerified);
+  // RFC 7030 4.4.1: the key in a request for another one is nobody's.
+  if (request.kind === "serverkeygen") return;
   note(run, "learn", known.publicKey, "coordinator", request.csr.subjectPublicKeyInfo);
   infer(run, "derive", known.key, "device");
 }
@@ -222,12 +244,13 @@ export function recordVerifications(
 
 /** Names of the facts whose value stands in an enrolment request. */
 export function carriedByRequest(
-  request: Pick<EnrollRequest, "credentials">,
+  request: { readonly kind: string; readonly credentials?: Pick<PresentedCredentials, "kind"> },
   credential: Client["credential"],
 ): readonly string[] {
   return [
-    known.publicKey.fact,
-    ...(request.credentials === undefined ? [] : [known.account.fact, known.password.fact]),
+    ...(request.kind === "serverkeygen" ? [] : [known.publicKey.fact]),
+    ...(request.credentials === undefined ? [] : [known.account.fact]),
+    ...(request.credentials?.kind === "basic" ? [known.password.fact] : []),
     ...(credential === "idevid" ? [known.serial.fact] : []),
   ];
 }
@@ -241,10 +264,14 @@ export function carriedByHandshake(credential: Client["credential"]): readonly s
 /** The variant of the survey that a request with this credential runs. */
 export function variantOf(operation: string, credential: Client["credential"]): string {
   if (operation === "simplereenroll") return "est/reenroll";
+  if (operation === "fullcmc") return credential === "idevid" ? "est/fullcmc" : `est/fullcmc-${credential}`;
+  if (operation === "serverkeygen")
+    return credential === "idevid" ? "est/serverkeygen" : `est/serverkeygen-${credential}`;
   return {
     idevid: "est/idevid",
     ldevid: "est/ldevid",
     password: "est/password",
+    psk: "est/tls-psk",
     ra: "est/registration-authority",
     anonymous: "est/anonymous",
   }[credential];
@@ -268,10 +295,11 @@ export const caPlayer: RoleBinding = {
 };
 
 /** RFC 8446: what both handshakes with ECDSA certificates cost, declared because it happens inside TLS. */
-function declareHandshakeOperations(run: RunRecorder, mutual: boolean): void {
+function declareHandshakeOperations(run: RunRecorder, certified: boolean, mutual: boolean): void {
   const declare = (operation: "agree" | "sign" | "verify", role: "device" | "coordinator", purpose: string) =>
     run.operation({ operation, role, purpose, algorithm: "TLS", evidence: "declared" });
   for (const role of ["device", "coordinator"] as const) declare("agree", role, "key exchange");
+  if (!certified) return;
   declare("sign", "coordinator", "CertificateVerify");
   declare("verify", "device", "CertificateVerify");
   if (!mutual) return;

@@ -11,14 +11,28 @@ import { authenticate, type Client } from "./authenticate.ts";
 import { waitingLifetime } from "./constants.ts";
 import { EstRefused } from "./errors.ts";
 import { checkBinding } from "./keys.ts";
-import { type EnrollRequest, type EstReply, encodeCertificates } from "./messages.ts";
+import { protectionAsked, protectionFor } from "./key-protection.ts";
+import { type DeliveredKey, type EnrollRequest, type EstReply, encodeCertificates } from "./messages.ts";
 import { checkProfile, requireProfile } from "./profile.ts";
 import { caPlayer, carriedByRequest, known, note, recordClient, recordFrame, variantOf } from "./record.ts";
+import {
+  delivered,
+  keptKey,
+  keptUntil,
+  keyAgain,
+  type MadeKey,
+  makeKey,
+  requireServerKey,
+  waitingKey,
+} from "./server-keygen.ts";
 import { recordAssociation, refused } from "./server-reply.ts";
 import { type EstSession, type EstStep, namesAsked, sessionName } from "./session.ts";
 import { type CertifiedNames, certifiedNames } from "./subject.ts";
 
-/** simpleenroll and simplereenroll (RFC 7030 4.2): who asks, for what, may they, and the certificate. */
+/**
+ * simpleenroll and simplereenroll (RFC 7030 4.2): who asks, for what, may they, and the certificate. serverkeygen (4.4) differs by
+ * the key alone: the server makes it for a request that is admitted, and looks at none in the request.
+ */
 export async function enroll(
   session: EstSession | undefined,
   request: EnrollRequest,
@@ -30,6 +44,7 @@ export async function enroll(
   recordAssociation(peer, await ports.issuer.issuers(), ports, request);
   try {
     const profile = await requireProfile(request, ports);
+    if (request.kind === "serverkeygen") requireServerKey(profile, peer);
     const client = await authenticate(request, peer, profile, ports);
     label = client.name ?? client.user ?? label;
     known = client.credential !== "anonymous";
@@ -43,7 +58,7 @@ export async function enroll(
     });
     // RFC 7030 3.5 and 4.2.3: a repeated request is held to the same checks, a binding to its own association among them.
     checkRequest(request, client, profile, peer, ports);
-    if (await ports.issuer.isCompromised(request.csr.subjectPublicKeyInfo))
+    if (request.kind !== "serverkeygen" && (await ports.issuer.isCompromised(request.csr.subjectPublicKeyInfo)))
       throw new EstRefused("key-revoked", "a certificate of the request's key was revoked for keyCompromise");
     if (session?.kind === "granted") return await repeated(session, ports);
     checkProfile(request, client, profile, ports.clock.now());
@@ -52,8 +67,15 @@ export async function enroll(
     const names = certifiedNames(request, client, profile);
     label = client.name ?? names.name;
     if (session === undefined) recordClient(ports.run, request, client, await ports.issuer.authorities());
-    const evidence = evidenceOf(request, client, profile, names.name, peer, ports);
-    const admitted = await ports.admission.decide(evidence);
+    const asking = evidenceOf(request, client, profile, names, peer, ports);
+    const asked = await ports.admission.decide(asking);
+    const made =
+      request.kind === "serverkeygen" && asked.verdict !== "deny"
+        ? await keyFor(session, request, client, asked, asking.name, profile, names, ports)
+        : undefined;
+    // What is admitted in the end is this very key: the inventory knows whose it is.
+    const evidence = made === undefined ? asking : { ...asking, key: hex(sha256(made.request.subjectPublicKeyInfo)) };
+    const admitted = made === undefined ? asked : await ports.admission.decide(evidence);
     // What was revoked since it was looked at grants nothing: an authority may take its time for the answer.
     const decision = { ...admitted, writes: [...admitted.writes, ...client.writes] };
     // A request that asks again while nobody has decided changes nothing: neither ledger nor store grow with its patience.
@@ -70,8 +92,8 @@ export async function enroll(
         reason,
       );
     return verdict === "wait"
-      ? waiting(decision, label, request, peer, ports)
-      : await certified(session, decision, label, request, profile, names, peer, ports);
+      ? waiting(decision, label, request, undefined, peer, ports)
+      : await certified(session, decision, label, request, made, profile, names, peer, ports);
   } catch (error) {
     const code = codeOf(error);
     if (code === "overloaded" || code === "upstream-unusable")
@@ -89,6 +111,9 @@ export async function enroll(
 
 /** What the operation demands of the client (RFC 7030 4.2.2): a renewal comes under the certificate that it renews. */
 function checkOperation(request: EnrollRequest, client: Client): void {
+  // Whoever knows the name of a request could have its private key: there is no proof of possession to hold against it.
+  if (request.kind === "serverkeygen" && client.credential === "anonymous")
+    throw new EstRefused("credentials-missing", "serverkeygen came without a credential");
   if (request.kind !== "simplereenroll") return;
   if (client.credential === "idevid")
     throw new EstRefused("idevid-on-reenroll", "simplereenroll came with a manufacturer's certificate");
@@ -107,6 +132,8 @@ function checkRequest(
   const { csr } = request;
   // RFC 7030 3.7: what a registration authority hands on is bound to the association that it had with the device.
   if (client.credential !== "ra") checkBinding(csr, binding, peer);
+  // RFC 7030 4.4.1: the signature says nothing there.
+  if (request.kind === "serverkeygen") return;
   ports.run.operation({
     operation: "verify",
     algorithm: csr.publicKey.kind,
@@ -126,33 +153,52 @@ function checkRequest(
   if (!proven) throw new EstRefused("csr-signature", "the request's signature does not verify with its own key");
 }
 
+/** How the key of serverkeygen will be sent, which has to be known before anybody is asked, and once it is admitted the key. */
+async function keyFor(
+  session: EstSession | undefined,
+  request: EnrollRequest,
+  { certificate: shown }: Client,
+  { verdict, device: id }: Decision,
+  name: string,
+  profile: CertificateProfile,
+  names: CertifiedNames,
+  ports: Ports,
+): Promise<MadeKey | undefined> {
+  const asked = protectionAsked(request.csr);
+  const protection = asked && (await protectionFor(asked, { name, id, shown }, ports));
+  return verdict === "allow" ? makeKey(session, profile, names, protection, ports) : undefined;
+}
+
 /** Asks the authority for the certificate of an admitted request. */
 async function certified(
   session: EstSession | undefined,
   decision: Decision,
   label: string,
   request: EnrollRequest,
+  made: MadeKey | undefined,
   profile: CertificateProfile,
   names: CertifiedNames,
   peer: Peer,
   ports: Ports,
 ): Promise<EstStep> {
+  const csr = made?.request ?? request.csr;
   const issuance = await ports.issuer.issue({
     ...names,
     ...(decision.device === undefined ? {} : { device: decision.device }),
     profile: profile.name,
-    publicKey: request.csr.subjectPublicKeyInfo,
-    request: request.csr.raw,
+    publicKey: csr.subjectPublicKeyInfo,
+    request: csr.raw,
     run: ports.run.header.id,
   });
   switch (issuance.kind) {
     case "issued":
-      return granted(decision, issuance, label, request, peer, ports);
+      return granted(decision, issuance, label, request, made && (await delivered(made, ports)), peer, ports);
     case "pending": {
       // What the decision would change is not done yet: an approval is used up by the certificate, not by asking for it.
       const { retryAfter, reason } = issuance;
       const later = { ...decision, retryAfter, reason, writes: [] };
-      return session === undefined ? waiting(later, label, request, peer, ports) : pending(later, ports);
+      const kept = session?.kind === "waiting" && (made === undefined || session.key !== undefined);
+      return kept ? pending(later, ports) : waiting(later, label, request, made, peer, ports);
     }
     case "refused":
       throw new EstRefused("ca-refused", issuance.reason);
@@ -164,6 +210,7 @@ function granted(
   { certificate, notAfter, writes }: Issuance & { readonly kind: "issued" },
   label: string,
   request: EnrollRequest,
+  key: DeliveredKey | undefined,
   peer: Peer,
   ports: Ports,
 ): EstStep {
@@ -178,23 +225,39 @@ function granted(
     evidence: "counted",
   });
   recordFrame(ports.run, request.kind, "response", peer, encodeCertificates([certificate], "line").length, {
-    carries: [known.certificate.fact],
+    carries: [known.certificate.fact, ...(key === undefined ? [] : [known.serverKey.fact])],
+    decoded: key === undefined ? {} : { key: key.form },
   });
   note(ports.run, "learn", known.certificate, "coordinator", certificate);
   return {
-    next: { session: { kind: "granted", certificate: base64(certificate), run }, expires: notAfter },
+    next: {
+      session: { kind: "granted", certificate: base64(certificate), run, ...(key && { key: keptKey(key) }) },
+      expires: key === undefined ? notAfter : keptUntil(notAfter, ports.clock.now()),
+    },
     writes: [...decision.writes, ...writes],
-    outputs: [{ kind: "send", reply: { kind: "certificates", certificates: [certificate] } }, { kind: "done" }],
+    outputs: [{ kind: "send", reply: replyWith(certificate, key) }, { kind: "done" }],
     run: { outcome: "granted", reason: decision.rule, label, ...device },
   };
 }
 
-function waiting(decision: Decision, label: string, request: EnrollRequest, peer: Peer, ports: Ports): EstStep {
+function replyWith(certificate: Uint8Array, key: DeliveredKey | undefined): EstReply {
+  if (key === undefined) return { kind: "certificates", certificates: [certificate] };
+  return { kind: "generated", certificate, key };
+}
+
+function waiting(
+  decision: Decision,
+  label: string,
+  request: EnrollRequest,
+  made: MadeKey | undefined,
+  peer: Peer,
+  ports: Ports,
+): EstStep {
   const { retryAfter, rule, reason, writes } = decision;
   recordFrame(ports.run, request.kind, "pending", peer, 0, { decoded: { retryAfter } });
   return {
     next: {
-      session: { kind: "waiting", names: namesAsked(request) },
+      session: { kind: "waiting", names: namesAsked(request), ...(made && { key: waitingKey(made) }) },
       expires: ports.clock.now() + waitingLifetime,
     },
     writes,
@@ -218,7 +281,7 @@ async function repeated(session: EstSession & { readonly kind: "granted" }, { is
   // What was revoked is not handed out again, and its key, which somebody else may have, gets no other certificate.
   const { kind } = await issuer.status(parseCertificate(certificate));
   if (kind === "revoked") throw new EstRefused("key-revoked", "the certificate of the request's key was revoked");
-  const reply: EstReply = { kind: "certificates", certificates: [certificate], run: session.run };
+  const reply = { ...replyWith(certificate, session.key && keyAgain(session.key)), run: session.run };
   return { next: "keep", writes: [], outputs: [{ kind: "send", reply }, { kind: "done" }] };
 }
 
@@ -226,7 +289,7 @@ function evidenceOf(
   request: EnrollRequest,
   client: Client,
   profile: CertificateProfile,
-  name: string,
+  { name, changed }: CertifiedNames,
   peer: Peer,
   ports: Ports,
 ): Evidence {
@@ -238,11 +301,13 @@ function evidenceOf(
     credential: client.credential,
     name: client.name ?? name,
     proven: client.credential !== "anonymous",
+    ...(changed === true && client.name !== name ? { newName: name } : {}),
     ...(client.serial === undefined ? {} : { serial: client.serial }),
     ...(client.issuer === undefined ? {} : { issuer: client.issuer }),
+    ...(client.user === undefined ? {} : { user: client.user }),
     ...(client.registrationAuthority === undefined ? {} : { registrationAuthority: client.registrationAuthority }),
     ...(client.certificate === undefined ? {} : { certificate: hex(sha256(client.certificate.raw)) }),
-    key: hex(sha256(request.csr.subjectPublicKeyInfo)),
+    ...(request.kind === "serverkeygen" ? {} : { key: hex(sha256(request.csr.subjectPublicKeyInfo)) }),
     // With the names: a person's yes is to what was shown, and to nothing else that the same key may ask for.
     subject: `${sessionName(request, peer)}|${namesAsked(request)}`,
     address: peer.address,
@@ -254,7 +319,7 @@ function describe(request: EnrollRequest): Decoded {
   const { csr } = request;
   return {
     subject: shortened(formatName(csr.subject)),
-    publicKey: csr.publicKey.kind,
+    ...(request.kind === "serverkeygen" ? {} : { publicKey: csr.publicKey.kind }),
     challengePassword: csr.challengePassword === undefined ? "absent" : "present",
     ...(request.label === undefined ? {} : { label: request.label }),
   };
@@ -262,7 +327,8 @@ function describe(request: EnrollRequest): Decoded {
 
 /** What the decision was made on, for the ledger. */
 function shown(evidence: Evidence): Decoded {
-  const { credential, name, proven, serial, issuer, registrationAuthority, operation, profile, address } = evidence;
+  const { credential, name, newName, proven, serial, issuer, user, registrationAuthority, operation, profile, address } =
+    evidence;
   return {
     operation,
     profile,
@@ -270,8 +336,10 @@ function shown(evidence: Evidence): Decoded {
     name,
     proven,
     address,
+    ...(newName === undefined ? {} : { newName }),
     ...(serial === undefined ? {} : { serial }),
     ...(issuer === undefined ? {} : { issuer }),
+    ...(user === undefined ? {} : { user }),
     ...(registrationAuthority === undefined ? {} : { registrationAuthority }),
   };
 }

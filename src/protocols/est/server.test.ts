@@ -9,7 +9,7 @@ import { RunRecorder } from "../../knowledge/run.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import { parseCertificationRequest } from "../../pki/csr.ts";
 import type { CertificateProfile, CertificateStatus, Decision, Issuance, Ports, Step } from "../ports.ts";
-import { certify, commonName, day, newAuthority, newKey, now, peer, request } from "./fixtures.test-support.ts";
+import { certify, commonName, day, deviceKeys, newAuthority, newKey, now, peer, request } from "./fixtures.test-support.ts";
 import type { EstReply, EstRequest } from "./messages.ts";
 import { estServer } from "./server.ts";
 import type { EstSession } from "./session.ts";
@@ -36,9 +36,17 @@ const device: CertificateProfile = {
   keys: ["P-256"],
   leastRsaBits: 2048,
   subjectAltName: [],
+  keyUsage: ["digitalSignature"],
+  extKeyUsage: [],
+  subject: [],
+  requestExtensions: [],
+  csrattrs: "both",
   renewal: { after: 0, grace: 0, sameKey: true },
   binding: "accepted",
   registrationAuthority: "",
+  serverKey: "none",
+  changeSubjectName: "refused",
+  fullcmc: "refused",
 };
 
 async function message(kind: "simpleenroll" | "simplereenroll", label?: string): Promise<EstRequest> {
@@ -86,7 +94,9 @@ async function step(
       profile: async (_, label) => (label === undefined ? (house.profile ?? device) : undefined),
     },
     trust: { manufacturers: async () => [] },
-    credentials: { verifyPassword: async () => undefined },
+    credentials: { verifyPassword: async () => undefined, verifyDigest: async () => undefined, pskUser: async () => undefined },
+    deviceKeys: deviceKeys(),
+    cmcResponder: async () => ({ signer: root.signer, certificate: root.certificate }),
   };
   return estServer.step(session, { kind: "message", message, peer: peer("TLSv1.3", chain) }, ports);
 }

@@ -30,6 +30,26 @@ const settings = z.strictObject({
     .min(1),
   extKeyUsage: z.array(oid).max(16).describe("purposes in dotted form"),
   subjectAltName: z.array(z.enum(["dNSName", "iPAddress"])).describe("kinds of names that a request may ask for"),
+  subject: z
+    .array(
+      z.discriminatedUnion("type", [
+        z.strictObject({ type: z.enum(["commonName", "serialNumber"]) }),
+        z.strictObject({ type: z.literal("countryName"), value: z.string().regex(/^[A-Z]{2}$/) }),
+        z.strictObject({
+          type: z.enum(["stateOrProvinceName", "localityName", "organizationName", "organizationalUnitName"]),
+          value: z.string().regex(/^(?! )[^\p{C}]{1,64}(?<! )$/u),
+        }),
+      ]),
+    )
+    .max(16)
+    .describe("attributes of all certificates' subjects, and without a value those that devices are asked for"),
+  requestExtensions: z
+    .array(z.enum(["subjectAltName", "keyUsage", "extKeyUsage"]))
+    .refine((extensions) => new Set(extensions).size === extensions.length, "names an extension twice")
+    .describe("extensions that requests are asked to hold"),
+  csrattrs: z
+    .enum(["none", "attributes", "template", "both"])
+    .describe("the form in which devices are told what requests are to hold (RFC 7030 4.5.2, RFC 9908)"),
   renewal: z.strictObject({
     after: z.number().min(0).max(0.95).describe("share of its validity that a certificate has to be old"),
     grace: milliseconds(3653 * day).describe("milliseconds after its end in which it may still be renewed"),
@@ -42,6 +62,13 @@ const settings = z.strictObject({
     .string()
     .max(256)
     .describe("names that holders may ask for as registration authorities; may hold `*`, empty for none"),
+  serverKey: z
+    .enum(["none", "P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"])
+    .describe("key that is made for a device that asks for one (RFC 7030 4.4)"),
+  changeSubjectName: z
+    .enum(["refused", "allowed"])
+    .describe("whether a renewal may ask for other names (RFC 6402 2.8)"),
+  fullcmc: z.enum(["refused", "allowed"]).describe("whether Full PKI Requests are answered (RFC 7030 4.3)"),
 });
 
 export const profile = z.object({

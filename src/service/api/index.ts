@@ -11,6 +11,8 @@ import { ownCaRoutes } from "./ca-own.ts";
 import { caProfileRoutes } from "./ca-profiles.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { credentialRoutes } from "./credentials.ts";
+import { estKeyRoutes } from "./est-keys.ts";
+import { estPskRoutes } from "./est-psks.ts";
 import { deviceRoutes } from "./devices.ts";
 import { policyRoutes } from "./policy.ts";
 import { runRoutes } from "./runs.ts";
@@ -42,7 +44,7 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
                 tenant: z.string(),
                 protocol: z.string(),
                 url: z.string(),
-                door: z.enum(["client-cert"]).optional().describe("for whom it is, when not for devices themselves"),
+                door: z.enum(["client-cert", "psk"]).optional().describe("for whom it is, when not for devices themselves"),
               }),
             ),
             publication: z.string(),
@@ -80,6 +82,8 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
   policyRoutes(app, context);
   approvalRoutes(app, context);
   credentialRoutes(app, context);
+  estKeyRoutes(app, context);
+  estPskRoutes(app, context);
   caRoutes(app, context);
   caProfileRoutes(app, context);
   ownCaRoutes(app, context);

@@ -3,10 +3,14 @@ import { seededRandomness } from "../../../src/core/randomness.ts";
 import { privateKeyToDer, signerOf } from "../../../src/crypto/keys.ts";
 import { encodePem } from "../../../src/encoding/pem.ts";
 import type { Certificate } from "../../../src/pki/certificate.ts";
-import { certify, commonName, now, serialNumber } from "../../../src/protocols/est/fixtures.test-support.ts";
+import { certify, commonName, deviceKeys, now, serialNumber } from "../../../src/protocols/est/fixtures.test-support.ts";
+import { realm } from "../../../src/protocols/est/constants.ts";
+import { digestSecret, verifyDigestResponse } from "../../../src/protocols/est/keys-digest.ts";
+import type { DigestAlgorithm } from "../../../src/protocols/est/messages.ts";
 import type { Ports } from "../../../src/protocols/ports.ts";
 import { admissionOf } from "../../../src/service/admission.ts";
 import { openAuthority } from "../../../src/service/authority.ts";
+import { cmcResponderOf } from "../../../src/service/cmc-responder.ts";
 import { claimSerial } from "../../../src/service/inventory.ts";
 import { sealedKeyKeeper } from "../../../src/service/key-keeper.ts";
 import { addAnchor, trustOf } from "../../../src/service/trust.ts";
@@ -90,19 +94,26 @@ export async function openWorld(): Promise<World> {
   const pem = encodePem("CERTIFICATE", manufacturer.certificate.raw);
   await addAnchor(store, { tenant, name: "maker", pem }, [], "operator", clock, randomness);
   await claimSerial(store, tenant, claimedSerial, "operator", clock, randomness);
+  const authority = await openAuthority(tenant, parts);
   return {
     store,
     ports: {
       clock,
       randomness,
       admission: admissionOf(tenant, parts),
-      issuer: await openAuthority(tenant, parts),
+      issuer: authority,
+      cmcResponder: cmcResponderOf(() => authority, parts),
       trust: trustOf(tenant, parts),
       // The real one costs 40 ms for each password, and locks out who guesses.
       credentials: {
         verifyPassword: async (user, password) =>
           user === installer.user && password === installer.password ? { devices: installer.devices } : undefined,
+        verifyDigest: async (proof) =>
+          proof.user === installer.user && verifyDigestResponse(digestSecretOf(proof.algorithm), proof, proof.response)
+            ? { devices: installer.devices }
+            : undefined,
       },
+      deviceKeys: deviceKeys(),
     },
     manufacturer,
     root,
@@ -111,4 +122,8 @@ export async function openWorld(): Promise<World> {
     strange: await certify([serialNumber(strangeSerial)], deviceKey, manufacturer),
     enrolled,
   };
+}
+
+function digestSecretOf(algorithm: DigestAlgorithm): Uint8Array {
+  return digestSecret(algorithm, installer.user, realm, installer.password);
 }
