@@ -21,12 +21,14 @@ export function addRules(program: Command): void {
         "idevid",
         "ldevid",
         "password",
+        "psk",
         "ra",
         "anonymous",
       ]),
     )
     .option("--issuer <name>", "the trusted manufacturer that vouches for it; * stands for any characters")
     .option("--serial <pattern>", "serial number that its credential proves; * stands for any characters")
+    .option("--user <pattern>", "EST user whose password it proves as well; * stands for any characters")
     .option("--protocol <protocol>", "the protocol that it speaks, such as est")
     .option("--profile <name>", "the certificate profile that it asks for by a label; without a label it is device")
     .addHelpText(
@@ -35,18 +37,21 @@ export function addRules(program: Command): void {
         "hatchery rule add allow --issuer acme --serial 'SN-2031-*'",
         "hatchery rule add wait --credential anonymous",
         "hatchery rule add allow --credential ra --profile device",
+        "hatchery rule add allow --credential idevid --user 'line-*'",
         "hatchery rule add deny --credential password --profile gateways",
       ),
     )
-    .action(async (verdict: string, { credential, issuer, serial, protocol, profile }: Match, command: Command) => {
-      const invocation = invocationOf(command);
-      const match = { credential, issuer, serial, protocol, profile };
-      const added = await tenantApi(invocation).post<{ readonly id: string }>("/rules", { verdict, match });
-      if (Object.values(match).every((condition) => condition === undefined))
-        notice("this rule has no condition, so it fits every device");
-      if (invocation.json) return printJson(added);
-      print(`added rule ${added.id}; see their order with: hatchery rule list`);
-    });
+    .action(
+      async (verdict: string, { credential, issuer, serial, user, protocol, profile }: Match, command: Command) => {
+        const invocation = invocationOf(command);
+        const match = { credential, issuer, serial, user, protocol, profile };
+        const added = await tenantApi(invocation).post<{ readonly id: string }>("/rules", { verdict, match });
+        if (Object.values(match).every((condition) => condition === undefined))
+          notice("this rule has no condition, so it fits every device");
+        if (invocation.json) return printJson(added);
+        print(`added rule ${added.id}; see their order with: hatchery rule list`);
+      },
+    );
 
   rule
     .command("list")
@@ -68,7 +73,7 @@ export function addRules(program: Command): void {
     });
 }
 
-type Match = Readonly<Partial<Record<"credential" | "issuer" | "serial" | "protocol" | "profile", string>>>;
+type Match = Readonly<Partial<Record<"credential" | "issuer" | "serial" | "user" | "protocol" | "profile", string>>>;
 
 async function list(limit: number, invocation: Invocation): Promise<void> {
   const listing = await tenantApi(invocation).list<Rule>("/rules", limit);

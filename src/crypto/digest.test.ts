@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex, utf8 } from "../core/bytes.ts";
-import { digest } from "./digest.ts";
+import { digest, md5 } from "./digest.ts";
 
 // FIPS 180-4, the one-block example "abc".
 for (const [name, expected] of [
@@ -14,3 +14,6 @@ for (const [name, expected] of [
 ] as const) {
   test(`ok/${name} of the example`, () => assert.equal(hex(digest(name, utf8("abc"))), expected));
 }
+
+// RFC 1321 A.5.
+test("ok/md5 of the example", () => assert.equal(hex(md5(utf8("abc"))), "900150983cd24fb0d6963f7d28e17f72"));

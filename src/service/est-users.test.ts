@@ -6,6 +6,7 @@ import { seededRandomness } from "../core/randomness.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { credentialsOf, putEstUser } from "./est-users.ts";
 import { fairQueue } from "./fair-queue.ts";
+import { unsealed } from "./vault/fixtures.test-support.ts";
 
 const tenant = "default";
 const cheapSalt = Buffer.alloc(16);
@@ -21,11 +22,12 @@ async function house() {
   const store = await openSqliteStore(":memory:", { clock });
   await store.commit([store.tenants.ensure({ tenant, created: 1 })]);
   const randomness = seededRandomness("users");
-  await putEstUser(store, lamp, "ada", clock, randomness);
+  const parts = { store, vault: unsealed, clock, randomness };
+  await putEstUser(lamp, "ada", parts);
   /** A user with the same password under a hash that costs nothing. */
   const cheap = (name: string) =>
     store.commit([store.estUsers.put({ tenant, name, passwordHash: cheapHash, devices: "*", created: 1 })]);
-  return { clock, store, randomness, cheap, credentials: credentialsOf(tenant, store, clock, randomness) };
+  return { clock, store, parts, cheap, credentials: credentialsOf(tenant, parts) };
 }
 
 test("ok/password: right, wrong, of nobody", async () => {
@@ -61,14 +63,10 @@ test("ok/password: who is right counts for nothing, however often at the same ti
 });
 
 test("ok/password: a clock that is set back prolongs no lockout", async () => {
-  const { clock, store, randomness } = await house();
+  const { clock, parts } = await house();
   let now = 1_000_000;
-  const credentials = credentialsOf(
-    tenant,
-    store,
-    { now: () => now, monotonic: () => clock.monotonic(), sleep: (time) => clock.sleep(time) },
-    randomness,
-  );
+  const set = { now: () => now, monotonic: () => clock.monotonic(), sleep: (time: number) => clock.sleep(time) };
+  const credentials = credentialsOf(tenant, { ...parts, clock: set });
   for (let guess = 0; guess < 10; guess += 1) await credentials.verifyPassword("lamp", `guess ${guess}`, "192.0.2.1");
   now = 0;
   assert.equal(await credentials.verifyPassword("lamp", "correct horse", "192.0.2.1"), undefined);
@@ -102,8 +100,8 @@ test("ok/password: an honest login waits for one turn of who guesses, not for al
 });
 
 test("fail/password: more than may wait", async () => {
-  const { store, clock, randomness } = await house();
-  const credentials = credentialsOf(tenant, store, clock, randomness, fairQueue({ atOnce: 1, waiting: 1 }));
+  const { parts } = await house();
+  const credentials = credentialsOf(tenant, parts, fairQueue({ atOnce: 1, waiting: 1 }));
   const [, , third] = await Promise.allSettled(
     ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map((address) => credentials.verifyPassword("lamp", "wrong", address)),
   );
@@ -118,7 +116,7 @@ for (const [name, change] of [
   ["an endless password", { password: "x".repeat(129) }],
 ] as const) {
   test(`fail/user: ${name}`, async () => {
-    const { store, clock, randomness } = await house();
-    await assert.rejects(putEstUser(store, { ...lamp, ...change }, "ada", clock, randomness), { code: "invalid" });
+    const { parts } = await house();
+    await assert.rejects(putEstUser({ ...lamp, ...change }, "ada", parts), { code: "invalid" });
   });
 }

@@ -1,23 +1,32 @@
 import { hex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Randomness } from "../core/randomness.ts";
 import { hashPassword, verifyPassword } from "../crypto/password.ts";
+import { basicChallenge } from "../protocols/est/index.ts";
 import type { Credentials } from "../protocols/ports.ts";
-import type { Store } from "../store/store.ts";
 import { type AttemptBounds, attemptLimit } from "./attempts.ts";
 import { ServiceError } from "./errors.ts";
+import { digestUsers, type EstUserParts, sealedDigests } from "./est-digest.ts";
+import { pskUser } from "./est-psks.ts";
 import { fairQueue } from "./fair-queue.ts";
+
+/** An EST user as the operator gives it. */
+export interface EstUserRequest {
+  readonly tenant: string;
+  readonly name: string;
+  readonly password: string;
+  readonly devices: string;
+  /** What HTTP Digest it may use beside Basic: none, with SHA-256, or with MD5 as well. */
+  readonly digest?: "sha-256" | "md5";
+}
 
 /** Adds a user of EST's HTTP authentication, or gives an existing one a new password. */
 export async function putEstUser(
-  store: Store,
-  user: { readonly tenant: string; readonly name: string; readonly password: string; readonly devices: string },
+  user: EstUserRequest,
   actor: string,
-  clock: Clock,
-  randomness: Randomness,
+  { store, vault, clock, randomness }: EstUserParts,
   hashing = passwordHashing,
 ): Promise<void> {
-  const { tenant, name, password, devices } = user;
+  const { tenant, name, password, devices, digest } = user;
   // RFC 7617 2: a colon ends the user name.
   if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name) || name.length > longestName) {
     const sentence = `a user name has 1 to ${longestName} printable ASCII characters, no space and no colon`;
@@ -28,52 +37,81 @@ export async function putEstUser(
   }
   // The operator does not stand in line behind those who guess.
   const passwordHash = await hashing.runFirst(() => hashPassword(password, randomness.bytes(16)));
+  const secrets = digest === undefined ? [] : sealedDigests(user, digest, vault);
   const now = clock.now();
+  const detail = { devices, ...(digest === undefined ? {} : { digest }) };
   await store.commit([
-    store.estUsers.put({ tenant, name, passwordHash, devices, created: now }),
-    store.audit.append({ tenant, at: now, actor, action: "est-user-put", subject: name, detail: { devices } }),
+    store.estUsers.put({ tenant, name, passwordHash, devices, created: now }, secrets),
+    ...secrets.map(({ sealed }) => store.vaultKeys.requireKeyOf(sealed)),
+    store.audit.append({ tenant, at: now, actor, action: "est-user-put", subject: name, detail }),
   ]);
+}
+
+/** What a listener's credentials are verified with, and what it asks for. */
+export interface EstCredentials extends Credentials {
+  /** Values of WWW-Authenticate, the strongest first (RFC 7235 4.1); `stale` says that the password was right. */
+  challenges(stale: boolean): Promise<readonly string[]>;
 }
 
 /**
  * Checks users of one tenant. A user that does not exist costs as much time as a wrong password, and somebody who guesses
  * is turned away before the costly hash. `verifyPassword` throws `overloaded` when too many passwords wait to be checked.
  */
-export function credentialsOf(
-  tenant: string,
-  store: Store,
-  clock: Clock,
-  randomness: Randomness,
-  hashing = passwordHashing,
-): Credentials {
-  // By guesser and user, so that a stranger's guesses do not lock a device out; by guesser, so that inventing names is
-  // no way around that.
-  const byUser = attemptLimit(failuresByUser, clock);
-  const byGuesser = attemptLimit(failuresByGuesser, clock);
+export function credentialsOf(tenant: string, parts: EstUserParts, hashing = passwordHashing): EstCredentials {
+  const { store, clock, randomness } = parts;
+  const attempts = guessing(clock);
+  const digests = digestUsers(tenant, parts);
   let nobody: Promise<string> | undefined;
   return {
     async verifyPassword(name, password, address) {
       const guesser = guesserOf(address);
-      // A name that is too long to be a user's is remembered in part: the memory is bounded.
-      const guess = `${guesser} ${name.slice(0, longestName + 1)}`;
-      if (!byGuesser.allows(guesser) || !byUser.allows(guess)) return undefined;
+      if (!attempts.allows(guesser, name)) return undefined;
       return hashing.run(guesser, async () => {
         // Counted before the hash, so that guesses that are made at the same time do not pass the limit together.
-        const forgetGuesser = byGuesser.begin(guesser);
-        const forgetGuess = byUser.begin(guess);
-        if (forgetGuesser === undefined || forgetGuess === undefined) {
-          forgetGuesser?.();
-          forgetGuess?.();
-          return undefined;
-        }
+        const right = attempts.begin(guesser, name);
+        if (right === undefined) return undefined;
         const user = await store.estUsers.find(tenant, name);
         nobody ??= hashPassword(hex(randomness.bytes(16)), randomness.bytes(16));
-        const right = await verifyPassword(user?.passwordHash ?? (await nobody), password);
-        if (user === undefined || !right) return undefined;
-        forgetGuesser();
-        forgetGuess();
+        const matches = await verifyPassword(user?.passwordHash ?? (await nobody), password);
+        if (user === undefined || !matches) return undefined;
+        right();
         return { devices: user.devices };
       });
+    },
+    async verifyDigest(proof, address) {
+      const right = attempts.begin(guesserOf(address), proof.user);
+      if (right === undefined) return undefined;
+      const user = await digests.verify(proof);
+      if (user === undefined) return undefined;
+      right();
+      return (await digests.accept(proof)) ? { devices: user.devices } : "stale";
+    },
+    pskUser: (identity) => pskUser(tenant, identity, parts),
+    challenges: async (stale) => [...(await digests.challenges(stale)), basicChallenge],
+  };
+}
+
+/**
+ * Limits by guesser and user, so that a stranger's guesses do not lock a device out; and by guesser, so that inventing names is no
+ * way around that. `begin` counts a guess and returns what takes it back; undefined when there were too many.
+ */
+function guessing(clock: Clock) {
+  const byUser = attemptLimit(failuresByUser, clock);
+  const byGuesser = attemptLimit(failuresByGuesser, clock);
+  // A name that is too long to be a user's is remembered in part: the memory is bounded.
+  const guess = (guesser: string, name: string) => `${guesser} ${name.slice(0, longestName + 1)}`;
+  return {
+    allows: (guesser: string, name: string) => byGuesser.allows(guesser) && byUser.allows(guess(guesser, name)),
+    begin(guesser: string, name: string): (() => void) | undefined {
+      const forgetGuesser = byGuesser.begin(guesser);
+      const forgetGuess = byUser.begin(guess(guesser, name));
+      const forget = () => {
+        forgetGuesser?.();
+        forgetGuess?.();
+      };
+      if (forgetGuesser !== undefined && forgetGuess !== undefined) return forget;
+      forget();
+      return undefined;
     },
   };
 }

@@ -28,7 +28,11 @@ export function matches({ verdict, match }: Pick<Rule, "verdict" | "match">, evi
   if (match.profile !== undefined && match.profile !== evidence.profile) return false;
   if (match.credential === undefined && verdict === "allow" && mustBeNamed.has(evidence.credential)) return false;
   if (match.credential !== undefined && match.credential !== evidence.credential) return false;
-  return patternFits(match.issuer, evidence.issuer) && patternFits(match.serial, evidence.serial);
+  return (
+    patternFits(match.issuer, evidence.issuer) &&
+    patternFits(match.serial, evidence.serial) &&
+    patternFits(match.user, evidence.user)
+  );
 }
 
 /** A rule's condition in words. */
@@ -37,6 +41,7 @@ export function describeMatch(match: RuleMatch): string {
     match.credential === undefined ? "any device" : `${match.credential} devices`,
     match.issuer === undefined ? "" : ` of ${match.issuer}`,
     match.serial === undefined ? "" : ` with serial ${match.serial}`,
+    match.user === undefined ? "" : ` with the password of ${match.user}`,
     match.protocol === undefined ? "" : ` over ${match.protocol}`,
     match.profile === undefined ? "" : ` for the profile ${match.profile}`,
   ];

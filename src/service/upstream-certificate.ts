@@ -8,9 +8,9 @@ import { encodeGeneralName, type GeneralName } from "../pki/general-name.ts";
 import { attribute, type Name, parseName } from "../pki/name.ts";
 import { attributeTypes } from "../pki/oids.ts";
 import { validatePath } from "../pki/path.ts";
+import { isForRegistrationAuthority } from "../pki/registration-authority.ts";
 import { basicConstraintsOf, keyUsageOf, subjectAltNameOf } from "../pki/standard-extensions.ts";
 import { anchorsAmong } from "../protocols/est/index.ts";
-import { isForRegistrationAuthority } from "./upstream-settings.ts";
 
 /** What was decided here about a request that another CA is asked to certify. */
 export interface Admitted {

@@ -2,12 +2,13 @@ import { hex } from "../core/bytes.ts";
 import type { Clock } from "../core/clock.ts";
 import { sha256 } from "../crypto/mac.ts";
 import type { Certificate } from "../pki/certificate.ts";
+import { isForRegistrationAuthority } from "../pki/registration-authority.ts";
 import { decodeResponse, EstFailed, type EstResponse, encodeRequest } from "../protocols/est/index.ts";
 import { dialHttps } from "../transport/http/client.ts";
 import type { HttpResponse } from "../transport/http/message.ts";
 import { ServiceError } from "./errors.ts";
 import { associations } from "./upstream-associations.ts";
-import { isForRegistrationAuthority, originOf, type UpstreamSettings } from "./upstream-settings.ts";
+import { originOf, type UpstreamSettings } from "./upstream-settings.ts";
 
 /** What the upstream said to a certification request. Nothing in its certificates has been verified. */
 export type UpstreamAnswer =

@@ -1,9 +1,7 @@
 import { privateKeyToPem } from "../crypto/keys.ts";
 import { parseCertificate } from "../pki/certificate.ts";
-import { PkiError } from "../pki/errors.ts";
 import { formatName } from "../pki/name.ts";
-import { keyPurposes } from "../pki/oids.ts";
-import { extKeyUsageOf } from "../pki/standard-extensions.ts";
+import { isForRegistrationAuthority } from "../pki/registration-authority.ts";
 import { labelPattern, operationNames, wellKnown } from "../protocols/est/constants.ts";
 import { ServiceError } from "./errors.ts";
 import { certificatesIn, privateKeyIn } from "./pem-files.ts";
@@ -72,16 +70,6 @@ export function originOf({ host, port }: Pick<UpstreamSettings, "host" | "port">
 /** Whether this side is a registration authority to the upstream (RFC 7030 3.7): its certificate says id-kp-cmcRA. */
 export function isRegistrationAuthority(credential: UpstreamCredential): boolean {
   return credential.kind === "certificate" && isForRegistrationAuthority(credential.chain[0]);
-}
-
-/** Whether a certificate's extKeyUsage holds id-kp-cmcRA (RFC 6402 2.10); anyExtendedKeyUsage is no substitute. */
-export function isForRegistrationAuthority(der: Uint8Array): boolean {
-  try {
-    return extKeyUsageOf(parseCertificate(der).extensions)?.includes(keyPurposes.cmcRA) === true;
-  } catch (error) {
-    if (error instanceof PkiError) return false;
-    throw error;
-  }
 }
 
 function addressOf(text: string): Pick<UpstreamSettings, "host" | "port" | "label"> {

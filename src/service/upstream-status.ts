@@ -1,6 +1,7 @@
 import { type Certificate, parseCertificate } from "../pki/certificate.ts";
 import { formatName } from "../pki/name.ts";
-import { isForRegistrationAuthority, type UpstreamSettings, urlOf } from "./upstream-settings.ts";
+import { isForRegistrationAuthority } from "../pki/registration-authority.ts";
+import { type UpstreamSettings, urlOf } from "./upstream-settings.ts";
 
 /** What may be shown of an upstream: everything but its credential's secret. */
 export interface UpstreamStatus {

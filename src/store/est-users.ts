@@ -1,18 +1,25 @@
 import type { Write } from "../core/write.ts";
 import type { Engine } from "./engine.ts";
 import { cursor, type Page, type PageRequest } from "./paging.ts";
-import type { EstUser } from "./records.ts";
+import { type DigestAlgorithm, type DigestSecret, digestAlgorithms, type EstUser } from "./records.ts";
 import type { EstUserRow } from "./schema.ts";
 import { compiled, guarded, prepared, write } from "./statement.ts";
 
 export interface EstUsers {
-  /** Adds the user, or replaces the one of the same name. */
-  put(user: EstUser): Write;
+  /** Adds the user, or replaces the one of the same name and all its digest secrets. Does not check that they are sealed. */
+  put(user: EstUser, digests?: readonly DigestSecret[]): Write;
   find(tenant: string, name: string): Promise<EstUser | undefined>;
   /** By name. */
   list(tenant: string, page: PageRequest): Promise<Page<EstUser>>;
-  /** Guard: the user exists. */
+  /** For which algorithms there is a digest secret at all, the strongest first. */
+  digestAlgorithms(tenant: string): Promise<readonly DigestAlgorithm[]>;
+  /** Removes the digest secrets too. Guard: the user exists. */
   remove(tenant: string, name: string): Write;
+}
+
+/** Under this name of a sealed key the digest secret of a user is kept, so that a new key of the vault seals it anew. */
+export function digestSecretName(algorithm: DigestAlgorithm, user: string): string {
+  return `est-digest-${algorithm}/${user}`;
 }
 
 export function estUsersIn(engine: Engine): EstUsers {
@@ -45,8 +52,44 @@ export function estUsersIn(engine: Engine): EstUsers {
     queries.deleteFrom("est_users").where("tenant", "=", p.tenant).where("name", "=", p.name),
   );
 
+  const addSecret = prepared((p: { tenant: string; name: string; sealed: Uint8Array }) =>
+    queries.insertInto("sealed_keys").values({ tenant: p.tenant, name: p.name, sealed: p.sealed }),
+  );
+
+  const anySecret = prepared((p: { tenant: string; names: string; one: number }) =>
+    queries
+      .selectFrom("sealed_keys")
+      .select("name")
+      .where("tenant", "=", p.tenant)
+      .where("name", "like", p.names)
+      .limit(p.one),
+  );
+
+  const removeSecret = prepared((p: { tenant: string; name: string }) =>
+    queries.deleteFrom("sealed_keys").where("tenant", "=", p.tenant).where("name", "=", p.name),
+  );
+
+  const withoutSecrets = (tenant: string, user: string) =>
+    digestAlgorithms.map((algorithm) => removeSecret({ tenant, name: digestSecretName(algorithm, user) }));
+
   return {
-    put: (user) => write(put(user)),
+    put: (user, digests = []) =>
+      write(
+        put(user),
+        ...withoutSecrets(user.tenant, user.name),
+        ...digests.map(({ algorithm, sealed }) =>
+          addSecret({ tenant: user.tenant, name: digestSecretName(algorithm, user.name), sealed }),
+        ),
+      ),
+
+    async digestAlgorithms(tenant) {
+      const found = await Promise.all(
+        digestAlgorithms.map((algorithm) =>
+          engine.read(anySecret({ tenant, names: `${digestSecretName(algorithm, "")}%`, one: 1 })),
+        ),
+      );
+      return digestAlgorithms.filter((_, at) => (found[at] ?? []).length > 0);
+    },
 
     async find(tenant, name) {
       const [row] = await engine.read(find({ tenant, name }));
@@ -66,7 +109,8 @@ export function estUsersIn(engine: Engine): EstUsers {
       return page.page(rows, (row) => [row.name], estUserOf);
     },
 
-    remove: (tenant, name) => write(guarded(remove({ tenant, name }), `There is no EST user ${name}.`)),
+    remove: (tenant, name) =>
+      write(guarded(remove({ tenant, name }), `There is no EST user ${name}.`), ...withoutSecrets(tenant, name)),
   };
 }
 

@@ -91,7 +91,9 @@ export interface RuleMatch {
   /** Name of an anchor. */
   readonly issuer?: string;
   readonly serial?: string;
-  readonly credential?: "idevid" | "ldevid" | "password" | "ra" | "anonymous";
+  /** Name of an EST user whose password was proven, alone or beside a certificate. */
+  readonly user?: string;
+  readonly credential?: "idevid" | "ldevid" | "password" | "psk" | "ra" | "anonymous";
 }
 
 /** A person's decision that is asked for, or was given. */
@@ -121,6 +123,16 @@ export interface EstUser {
   readonly devices: string;
   readonly created: number;
 }
+
+/** H(user:realm:password) of an EST user, sealed by the vault: with it HTTP Digest is verified (RFC 7616 3.4.2). */
+export interface DigestSecret {
+  readonly algorithm: DigestAlgorithm;
+  readonly sealed: Uint8Array;
+}
+
+/** Algorithms of HTTP Digest, the strongest first. */
+export const digestAlgorithms = ["SHA-256", "MD5"] as const;
+export type DigestAlgorithm = (typeof digestAlgorithms)[number];
 
 /** A private key or other secret, sealed by the vault. */
 export interface SealedKey {

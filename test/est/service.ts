@@ -44,7 +44,7 @@ export interface TestService {
 
 /** Tables that an onboarding may change. */
 const tables = ["devices", "identities", "certificates", "sessions", "approvals", "runs", "audit"] as const;
-export type Table = (typeof tables)[number] | "authorities";
+export type Table = (typeof tables)[number] | "authorities" | "sealed_keys";
 
 export async function startService(options: Partial<SystemOptions> = {}): Promise<TestService> {
   const data = await mkdtemp(join(tmpdir(), "hatchery-test-"));

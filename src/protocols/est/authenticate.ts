@@ -1,4 +1,4 @@
-import { hex } from "../../core/bytes.ts";
+import { hex, textOf } from "../../core/bytes.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Peer } from "../../core/link.ts";
 import { matchesPattern } from "../../core/pattern.ts";
@@ -10,9 +10,9 @@ import { attribute, equalNames, isEmptyName } from "../../pki/name.ts";
 import { attributeTypes, keyPurposes } from "../../pki/oids.ts";
 import { validatePath } from "../../pki/path.ts";
 import { extKeyUsageOf } from "../../pki/standard-extensions.ts";
-import type { CertificateProfile, CredentialKind, Ports } from "../ports.ts";
+import type { CertificateProfile, CredentialKind, Ports, VerifiedUser } from "../ports.ts";
 import { type EstRefusal, EstRefused } from "./errors.ts";
-import type { EnrollRequest } from "./messages.ts";
+import type { EnrollRequest, PresentedCredentials } from "./messages.ts";
 
 /** Who the server takes the client for (RFC 7030 3.3.2, 3.2.3), before any policy. */
 export interface Client {
@@ -49,42 +49,66 @@ export async function authenticate(
 ): Promise<Client> {
   const { credentials } = request;
   const host = peer.address.replace(/:\d+$/, "");
-  const byPassword =
-    credentials === undefined
-      ? undefined
-      : await ports.credentials.verifyPassword(credentials.user, credentials.password, host);
-  if (credentials !== undefined && byPassword === undefined) {
-    throw new EstRefused("credentials-wrong", "the user does not exist or the password is wrong");
+  const user = credentials === undefined ? undefined : await verifiedUser(credentials, host, ports);
+  const shared = peer.pskIdentity === undefined ? undefined : await keyHolder(textOf(peer.pskIdentity), ports);
+  const mayName = (name: string) =>
+    [user, shared].every((holder) => holder === undefined || matchesPattern(holder.devices, name));
+  const chain = presentedChain(request, peer);
+  if (chain.length > 0) {
+    // In fullcmc a certificate of this authority can do nothing but renew itself.
+    const renews = request.kind === "simplereenroll" || request.kind === "fullcmc";
+    const client = await byCertificate(request, chain, renews ? profile.renewal.grace : 0, profile, ports);
+    // Who presents both is held to both.
+    return { ...client, user: credentials?.user, mayName: (name) => client.mayName(name) && mayName(name) };
   }
-  if (peer.chain.length > 0)
-    return byCertificate(request, peer, request.kind === "simplereenroll" ? profile.renewal.grace : 0, profile, ports);
-  if (byPassword !== undefined && credentials !== undefined) {
-    return {
-      ...nobody,
-      credential: "password",
-      mayName: (name) => matchesPattern(byPassword.devices, name),
-      user: credentials.user,
-    };
-  }
-  return { ...nobody, credential: "anonymous", mayName: () => true };
+  if (shared !== undefined) return { ...nobody, credential: "psk", mayName, user: credentials?.user };
+  if (credentials === undefined) return { ...nobody, credential: "anonymous", mayName };
+  return { ...nobody, credential: "password", mayName, user: credentials.user };
+}
+
+/** RFC 7030 3.3.3: TLS has proven that the client holds the key, as it was when the association began. */
+async function keyHolder(identity: string, ports: Ports): Promise<VerifiedUser> {
+  const holder = await ports.credentials.pskUser(identity);
+  if (holder === undefined) throw new EstRefused("credentials-wrong", "the pre-shared key of this connection was removed");
+  return holder;
+}
+
+async function verifiedUser(credentials: PresentedCredentials, address: string, ports: Ports): Promise<VerifiedUser> {
+  const user =
+    credentials.kind === "basic"
+      ? await ports.credentials.verifyPassword(credentials.user, credentials.password, address)
+      : await ports.credentials.verifyDigest(credentials, address);
+  if (user === undefined) throw new EstRefused("credentials-wrong", "the user does not exist or the password is wrong");
+  if (user === "stale")
+    throw new EstRefused(
+      "credentials-stale",
+      "the Digest is right, but its nonce is used up, too old or another service's",
+    );
+  return user;
 }
 
 /**
  * The credentials of a request as presented, unverified: together with operation and key they name its session.
  */
 export function presentedCredential(request: EnrollRequest, peer: Peer): string {
-  const certificate = peer.chain[0];
+  const [certificate] = presentedChain(request, peer);
   const parts = [
     certificate === undefined ? "" : hex(sha256(certificate)),
     request.credentials === undefined ? "" : `user:${request.credentials.user}`,
+    ...(peer.pskIdentity === undefined ? [] : [`psk:${textOf(peer.pskIdentity)}`]),
   ];
   return parts.join("/");
+}
+
+/** The certificates that the client shows: in TLS, or else by signing a Full PKI Request (RFC 7030 4.3), its own first. */
+export function presentedChain(request: EnrollRequest, peer: Peer): readonly Uint8Array[] {
+  return peer.chain.length === 0 && request.kind === "fullcmc" ? request.full.signerChain : peer.chain;
 }
 
 /** What kind of certificate the client showed, unverified; `anonymous` for none and for one that cannot be read. */
 export function presentedKind(peer: Peer, issuers: readonly Certificate[], request?: EnrollRequest): CredentialKind {
   const [der] = peer.chain;
-  if (der === undefined) return "anonymous";
+  if (der === undefined) return peer.pskIdentity === undefined ? "anonymous" : "psk";
   try {
     const leaf = parseCertificate(der);
     if (!isOwn(leaf, issuers)) return "idevid";
@@ -96,12 +120,12 @@ export function presentedKind(peer: Peer, issuers: readonly Certificate[], reque
 
 async function byCertificate(
   request: EnrollRequest,
-  peer: Peer,
+  presented: readonly Uint8Array[],
   grace: number,
   profile: CertificateProfile,
   ports: Ports,
 ): Promise<Client> {
-  const chain = peer.chain.slice(0, mostChainCertificates).map(parseReceived);
+  const chain = presented.slice(0, mostChainCertificates).map(parseReceived);
   const leaf = chain[0] as Certificate;
   const issuers = await ports.issuer.issuers();
   // The two sets of anchors are kept apart: what a manufacturer signed is never taken for one of our own certificates.

@@ -1,6 +1,7 @@
 import type { Connection, Peer } from "../../core/link.ts";
 import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
 import { mostRedirects, mostRedirectTarget } from "./constants.ts";
+import { endsAssociation, type HttpAuthentication } from "./device-authentication.ts";
 import { EstFailed } from "./errors.ts";
 
 /** Host and port of a server: with https, its origin (RFC 6454). */
@@ -18,6 +19,8 @@ export interface Asking {
   readonly dial: (origin: Origin) => Promise<Connection<HttpRequest, HttpResponse>>;
   /** Whether a request that is no GET may go to another origin (RFC 7030 3.2.1 wants the user's consent). */
   readonly mayLeave: boolean;
+  /** Answers challenges for HTTP authentication; none is answered without it. */
+  readonly authentication?: HttpAuthentication;
   readonly sent?: (request: HttpRequest, peer: Peer) => void;
   readonly redirected?: (answer: HttpResponse, peer: Peer) => void;
 }
@@ -36,26 +39,38 @@ export async function ask(
   let here = origin;
   try {
     let request = await asking.make(current.peer);
-    for (let followed = 0; ; followed += 1) {
-      asking.sent?.(request, current.peer);
-      const answer = await current.request(request, signal);
+    let followed = 0;
+    for (;;) {
+      const authorized = asking.authentication?.authorized(request) ?? request;
+      asking.sent?.(authorized, current.peer);
+      const answer = await current.request(authorized, signal);
+      if (asking.authentication?.challenged(answer) === true) {
+        if (!endsAssociation(answer)) continue;
+        if (current !== connection) await current.close();
+        current = await asking.dial(here);
+        request = { ...(await asking.make(current.peer)), path: request.path };
+        continue;
+      }
       if (!isFollowed(request.method, answer.status)) return { answer, peer: current.peer };
       asking.redirected?.(answer, current.peer);
+      followed += 1;
       const target = targetOf(answer, here, asking.operation);
-      if (followed === mostRedirects)
+      if (followed > mostRedirects)
         throw refused(answer, asking.operation, `it has redirected ${mostRedirects} times already`);
-      if (target.host !== here.host || target.port !== here.port) {
-        if (request.method !== "GET" && !asking.mayLeave)
-          throw refused(
-            answer,
-            asking.operation,
-            `${target.host}:${target.port} is another server, and nobody has agreed`,
-          );
+      const leaves = target.host !== here.host || target.port !== here.port;
+      if (leaves && request.method !== "GET" && !asking.mayLeave)
+        throw refused(
+          answer,
+          asking.operation,
+          `${target.host}:${target.port} is another server, and nobody has agreed`,
+        );
+      if (leaves) asking.authentication?.elsewhere();
+      if (leaves || endsAssociation(answer)) {
         if (current !== connection) await current.close();
         current = await asking.dial(target);
-        here = target;
         request = await asking.make(current.peer);
       }
+      here = target;
       request = { ...request, path: target.path };
     }
   } finally {

@@ -7,6 +7,7 @@ export {
   type Operation,
   operationNames,
   operations,
+  realm,
   waitingLifetime,
   wellKnown,
 } from "./constants.ts";
@@ -30,7 +31,16 @@ export {
   encodeRequest,
   routes,
 } from "./http.ts";
-export type { BasicCredentials, EnrollRequest, EstReply, EstRequest, EstResponse } from "./messages.ts";
+export { basicChallenge, digestChallenge } from "./http-authorization.ts";
+export { digestSecret, verifyDigestResponse } from "./keys-digest.ts";
+export type {
+  BasicCredentials,
+  DigestAlgorithm,
+  EnrollRequest,
+  EstReply,
+  EstRequest,
+  EstResponse,
+} from "./messages.ts";
 export { estServer } from "./server.ts";
 export type { EstSession } from "./session.ts";
 export { estSurvey } from "./survey.ts";

@@ -7,6 +7,7 @@ import { StoreError, type StoreErrorCode } from "../../store/errors.ts";
 import type { Approval } from "../../store/records.ts";
 import { openSqliteStore } from "../../store/sqlite.ts";
 import { ServiceError } from "../errors.ts";
+import { unsealed } from "../vault/fixtures.test-support.ts";
 import { createApi } from "./index.ts";
 
 const tenant = "default";
@@ -54,6 +55,8 @@ async function house(failure?: Error) {
       upstream: () => assert.fail("no CA"),
       names: () => assert.fail("no CA"),
       keys: { generate: unused, keep: unused, signer: unused },
+      vault: unsealed,
+      pskChanged: async () => {},
       removeDemo: async () => {},
     },
     (error) => failures.push(error),

@@ -7,6 +7,7 @@ import type { Authority } from "../authority.ts";
 import type { KeyKeeper } from "../key-keeper.ts";
 import type { Upstream } from "../upstream.ts";
 import type { Rekeying } from "../vault/rekey.ts";
+import type { Vault } from "../vault.ts";
 
 /** What the API's routes work on. */
 export interface ApiContext {
@@ -28,6 +29,9 @@ export interface ApiContext {
   /** To be called after a change of the tenant's CAs: they are read anew, and its listener shows a certificate of the one that issues. */
   readonly authorityChanged: (tenant: string) => Promise<void>;
   readonly keys: KeyKeeper;
+  readonly vault: Vault;
+  /** To be called after a change of the tenant's pre-shared keys: handshakes go by them from then on. */
+  readonly pskChanged: (tenant: string) => Promise<void>;
   /** Forgets the demo: its tenant's records, and its listener starts afresh. */
   readonly removeDemo: () => Promise<void>;
 }
@@ -47,8 +51,8 @@ export interface ListenerStatus {
   readonly tenant: string;
   readonly protocol: string;
   readonly url: string;
-  /** For whom it is, when not for devices themselves: proxies that end TLS and pass Client-Cert on. */
-  readonly door?: "client-cert";
+  /** For whom it is, when not for devices with certificates: proxies that end TLS and pass Client-Cert on, or devices with a pre-shared key. */
+  readonly door?: "client-cert" | "psk";
 }
 
 /** Who acts through the Unix socket: whoever can open it is the administrator. */

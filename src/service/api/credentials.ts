@@ -8,7 +8,8 @@ import { withoutUndefined } from "./devices.ts";
 import { estUser, idParameters, pageOf, pageQuery, tenantParameters } from "./schemas.ts";
 
 /** What devices authenticate with: EST users. */
-export function credentialRoutes(app: ApiApp, { store, clock, randomness, requireTenant }: ApiContext): void {
+export function credentialRoutes(app: ApiApp, context: ApiContext): void {
+  const { store, clock, requireTenant } = context;
   app.get(
     "/api/v1/tenants/:tenant/est-users",
     {
@@ -35,13 +36,17 @@ export function credentialRoutes(app: ApiApp, { store, clock, randomness, requir
         body: z.strictObject({
           password: z.string().max(256),
           devices: z.string().min(1).max(256).describe("device names that it may enrol; may hold `*`"),
+          digest: z
+            .enum(["sha-256", "md5"])
+            .optional()
+            .describe("HTTP Digest beside Basic: with SHA-256, or with MD5 as well"),
         }),
         response: { 200: z.object({ name: z.string() }) },
       },
     },
     async ({ params: { tenant, id: name }, body }) => {
       requireTenant(tenant);
-      await putEstUser(store, { tenant, name, ...body }, localActor, clock, randomness);
+      await putEstUser({ tenant, name, ...withoutUndefined(body) }, localActor, context);
       return { name };
     },
   );

@@ -83,13 +83,14 @@ export const runLedger = z.object({
   omitted: z.number().int().min(0),
 });
 
-const credential = z.enum(["idevid", "ldevid", "password", "ra", "anonymous"]);
+const credential = z.enum(["idevid", "ldevid", "password", "psk", "ra", "anonymous"]);
 /** Strict: a misspelt condition would be none, and the rule would match every device. */
 export const ruleMatch = z.strictObject({
   protocol: z.string().min(1).max(32).optional(),
   profile: z.string().min(1).max(64).optional().describe("name of the certificate profile that is asked for"),
   issuer: z.string().min(1).max(64).optional().describe("name of a registered anchor; may hold `*`"),
   serial: z.string().min(1).max(64).optional().describe("serial number that a credential proves; may hold `*`"),
+  user: z.string().min(1).max(64).optional().describe("EST user whose password is proven; may hold `*`"),
   credential: credential.optional(),
 });
 export const verdict = z.enum(["allow", "deny", "wait"]);
@@ -102,6 +103,7 @@ export const rule = z.object({
     profile: z.string().optional(),
     issuer: z.string().optional(),
     serial: z.string().optional(),
+    user: z.string().optional(),
     credential: credential.optional(),
   }),
   text: z.string(),

@@ -31,7 +31,7 @@ const peer: Peer = {
 /** What a device gets that asks to be enrolled, and the codes that the operator is told of. */
 async function enrol(host: Host<EstRequest, EstReply>): Promise<{ response: HttpResponse; told: readonly string[] }> {
   const told: string[] = [];
-  const routes = estRoutes(host, (error) => void told.push(codeOf(error)));
+  const routes = estRoutes(host, { challenges: async () => ["Basic"] }, (error) => void told.push(codeOf(error)));
   const route = routes.find(({ path }) => path.endsWith("/est/simpleenroll")) ?? assert.fail("there is such a route");
   const request = {
     method: "POST",

@@ -1,7 +1,15 @@
 import { codeOf } from "../../core/errors.ts";
-import { decodeRequest, type EstReply, type EstRequest, encodeReply, routes } from "../../protocols/est/index.ts";
+import {
+  decodeRequest,
+  type EstReply,
+  type EstRequest,
+  encodeReply,
+  refusals,
+  routes,
+} from "../../protocols/est/index.ts";
 import type { HttpRoute } from "../../transport/http/listener.ts";
 import { singleField } from "../../transport/http/message.ts";
+import type { EstCredentials } from "../est-users.ts";
 import type { AssociationMemory, Host } from "../host.ts";
 import { storeErrors } from "../store-failures.ts";
 
@@ -11,6 +19,7 @@ import { storeErrors } from "../store-failures.ts";
  */
 export function estRoutes(
   host: Host<EstRequest, EstReply>,
+  credentials: Pick<EstCredentials, "challenges">,
   onStoreError: (error: unknown) => void,
 ): readonly HttpRoute[] {
   /**
@@ -22,6 +31,12 @@ export function estRoutes(
     if (storeErrors.has(code)) onStoreError(error);
     else if (code !== "contended") throw error;
     return { reply: { kind: "refused", refusal: "overloaded" }, run: undefined };
+  }
+
+  /** What a 401 asks for. */
+  async function challengesFor(reply: EstReply): Promise<{ readonly challenges?: readonly string[] }> {
+    if (reply.kind !== "refused" || refusals[reply.refusal].status !== 401) return {};
+    return { challenges: await credentials.challenges(reply.refusal === "credentials-stale") };
   }
 
   return routes.flatMap(({ operation, method, paths, bodyLimit }) =>
@@ -37,6 +52,7 @@ export function estRoutes(
           form: "auto",
           userAgent: singleField(request.headers, "user-agent"),
           run,
+          ...(await challengesFor(reply)),
         });
       },
     })),

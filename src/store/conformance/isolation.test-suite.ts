@@ -69,7 +69,7 @@ export function everything(store: Store, tenant: string): readonly Write[] {
     store.policy.addAnchor(anchor("1", of)),
     store.policy.appendRule(rule("1", of)),
     store.approvals.insert(approval("1", of)),
-    store.estUsers.put(estUser("zoe", of)),
+    store.estUsers.put(estUser("zoe", of), [{ algorithm: "MD5", sealed: bytes("digest") }]),
     store.authorities.addKey(sealedKey("root-key", of)),
     store.authorities.insert(authority("root", of)),
     store.authorities.insertCertificate(certificate("01", of)),
@@ -106,6 +106,9 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
     "approvals.pending": store.approvals.pending(tenant, page),
     "estUsers.find": store.estUsers.find(tenant, "zoe"),
     "estUsers.list": store.estUsers.list(tenant, page),
+    "estUsers.digestAlgorithms": store.estUsers
+      .digestAlgorithms(tenant)
+      .then(({ length }) => Array(length).fill({ tenant })),
     "authorities.key": store.authorities.key(tenant, "root-key"),
     "authorities.list": store.authorities.list(tenant, page),
     "authorities.certificate": store.authorities.certificate(tenant, "issuing", "01"),

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
+import { digestSecretName } from "../est-users.ts";
 import type { Approval } from "../records.ts";
 import type { Store } from "../store.ts";
-import { anchor, approval, estUser, listed, type Open, rejectsWith, rule, storeTest } from "./fixtures.test-suite.ts";
+import {
+  anchor,
+  approval,
+  bytes,
+  estUser,
+  listed,
+  type Open,
+  rejectsWith,
+  rule,
+  storeTest,
+} from "./fixtures.test-suite.ts";
 
 /** Anchors, rules, approvals and EST users. */
 export function policyConformance(open: Open): void {
@@ -211,6 +222,24 @@ export function policyConformance(open: Open): void {
     assert.deepEqual(await listed((page) => store.estUsers.list("a", page)), [estUser("ann"), replaced]);
     await store.commit([store.estUsers.remove("a", "zoe")]);
     assert.equal(await store.estUsers.find("a", "zoe"), undefined);
+  });
+
+  storeTest(open, "ok/EST users: digest secrets come and go with what they belong to", async (store) => {
+    const secrets = [
+      { algorithm: "SHA-256", sealed: bytes("sha") },
+      { algorithm: "MD5", sealed: bytes("md5") },
+    ] as const;
+    const sealed = async (name: string) =>
+      (await store.authorities.key("a", digestSecretName("SHA-256", name)))?.sealed;
+    await store.commit([store.estUsers.put(estUser("zoe"), secrets), store.estUsers.put(estUser("ann"), [secrets[1]])]);
+    assert.deepEqual([await sealed("zoe"), await sealed("ann")], [bytes("sha"), undefined]);
+    assert.deepEqual(await store.estUsers.digestAlgorithms("a"), ["SHA-256", "MD5"]);
+    assert.deepEqual(await store.estUsers.digestAlgorithms("b"), []);
+    await store.commit([store.estUsers.put(estUser("ann"))]);
+    await store.commit([store.estUsers.put(estUser("zoe"), [secrets[0]])]);
+    assert.deepEqual(await store.estUsers.digestAlgorithms("a"), ["SHA-256"]);
+    await store.commit([store.estUsers.remove("a", "zoe")]);
+    assert.deepEqual([await sealed("zoe"), await store.estUsers.digestAlgorithms("a")], [undefined, []]);
   });
 
   storeTest(open, "fail/EST users: none to remove", async (store) => {

@@ -7,9 +7,10 @@ import { fingerprinting } from "../../../src/knowledge/fingerprint.ts";
 import { RunRecorder } from "../../../src/knowledge/run.ts";
 import { parseCertificationRequest } from "../../../src/pki/csr.ts";
 import { encodeSubjectAltName } from "../../../src/pki/standard-extensions.ts";
-import type { Operation } from "../../../src/protocols/est/constants.ts";
+import { type Operation, realm } from "../../../src/protocols/est/constants.ts";
 import { commonName, now, peer, request, serialNumber } from "../../../src/protocols/est/fixtures.test-support.ts";
 import { decodeRequest, encodeReply, encodeRequest } from "../../../src/protocols/est/http.ts";
+import { encodeDigest } from "../../../src/protocols/est/http-authorization.ts";
 import { challengePassword } from "../../../src/protocols/est/keys.ts";
 import type { EstReply, EstRequest } from "../../../src/protocols/est/messages.ts";
 import { estServer } from "../../../src/protocols/est/server.ts";
@@ -47,6 +48,11 @@ export async function serverTargets(): Promise<readonly Target[]> {
   const post = (body: Uint8Array, credentials?: typeof installer) =>
     encodeRequest("simpleenroll", undefined, body, credentials);
 
+  const withDigest = (http: HttpRequest): HttpRequest => {
+    const challenge = { kind: "digest", realm, nonce: "n0nce", algorithm: "SHA-256", stale: false } as const;
+    return { ...http, headers: [...http.headers, ["Authorization", encodeDigest(installer, challenge, http, 1, "cn0nce")]] };
+  };
+
   /** A request whose information is damaged and then signed. */
   const resigned = (csr: Uint8Array, chain: readonly Uint8Array[], more: Partial<Case> = {}): Case => ({
     sample: infoOf(csr),
@@ -83,6 +89,12 @@ export async function serverTargets(): Promise<readonly Target[]> {
       sample: bytesOfRequest(post(toLine, installer)),
       taken: "certificates",
       ask: (input) => ({ http: requestOf(input), chain: [] }),
+    },
+    "request with a Digest": {
+      sample: bytesOfRequest(withDigest(post(toLine))),
+      taken: "certificates",
+      // The target of the request stays what the Digest is for.
+      ask: (input) => ({ http: { ...requestOf(input), path: post(toLine).path }, chain: [] }),
     },
     "request with a password, signed": resigned(toLine, [], {
       ask: (input) => ({ http: post(signed(input, signer), installer), chain: [] }),
