@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { codeOf, HatcheryError } from "../core/errors.ts";
 import type { Run } from "../knowledge/run.ts";
+import { addressOf } from "../pki/host-name.ts";
 import type { EnrolledCredential, EstDeviceEnv, EstDeviceSettings } from "../protocols/est/index.ts";
 import type { KeyKind } from "../protocols/ports.ts";
 import { CliError } from "./errors.ts";
@@ -30,13 +31,19 @@ export function addDeviceEst(device: Command): void {
     .option("--password-file <file>", "read the password from the first line of a file")
     .option("--renew", "renew the certificate in --out")
     .addOption(
-      new Option("--key-kind <kind>", "kind of the new key, P-256 when left out and no key is kept").choices(keyKinds),
+      new Option("--key-kind <kind>", "kind of the new key; when left out and no key is kept, what the CA wants, or P-256").choices(keyKinds),
     )
     .addOption(
       new Option("--binding <when>", "channel binding in the request (RFC 7030 3.5)")
         .choices(["auto", "never"])
         .default("auto"),
     )
+    .addOption(
+      new Option("--csrattrs <when>", "ask the CA what it wants in requests (RFC 7030 4.5)")
+        .choices(["ask", "never"])
+        .default("ask"),
+    )
+    .option("--address <addresses>", "IP addresses of this machine, for a CA that wants them in the certificate", addresses)
     .option("--patience <seconds>", "how long to wait altogether for a decision", seconds, 3600)
     .option("--ledger <file>", "write what this end saw of the run, in JSON")
     .addHelpText(
@@ -64,6 +71,8 @@ interface EstOptions {
   readonly passwordFile?: string;
   readonly renew?: boolean;
   readonly keyKind?: KeyKind;
+  readonly csrattrs: "ask" | "never";
+  readonly address?: readonly Uint8Array[];
   readonly binding: "auto" | "never";
   readonly patience: number;
   readonly ledger?: string;
@@ -119,7 +128,7 @@ function withNextStep(error: unknown): unknown {
 
 async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
   checkCombination(options);
-  const { url, ca, out, name, cert, key, user, renew, keyKind = "P-256", binding, patience } = options;
+  const { url, ca, out, name, cert, key, user, renew, keyKind, binding, patience } = options;
   const address = parseEstUrl(url);
   const { currentAnchors, currentIdentity, deviceName, loadIdentity, readAnchors } = await import("../device/index.ts");
   const current = renew === true ? await currentIdentity(out) : undefined;
@@ -136,7 +145,9 @@ async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
     },
     // A renewal takes its names from the certificate that it renews.
     subject: deviceName(name ?? "renewal"),
-    keyKind,
+    ...(keyKind === undefined ? {} : { keyKind }),
+    csrattrs: options.csrattrs,
+    ...(options.address === undefined ? {} : { addresses: options.address }),
     binding,
     patience: patience * 1000,
     ...(current === undefined ? {} : { identity: { ...current, credential: "ldevid" } as const }),
@@ -174,6 +185,14 @@ async function password({ passwordFile }: EstOptions): Promise<string> {
   return given;
 }
 
+function addresses(text: string): readonly Uint8Array[] {
+  return text.split(",").map((part) => {
+    const address = addressOf(part.trim());
+    if (address === undefined) throw new InvalidArgumentError(`"${part}" is no IP address.`);
+    return address;
+  });
+}
+
 function waiting(pause: number, run: string | undefined): string {
   const how = run === undefined ? "" : `, who can run: hatchery approve ${brief(run)}`;
   return `waiting for a person at the server${how}; asking again in ${duration(pause * 1000)}`;
@@ -202,4 +221,4 @@ function asText({ certificate, run }: EnrolledCredential, { out, renew }: EstOpt
 }
 
 const interrupted = "interrupted; the key is kept, so the same command goes on where this one ended";
-const keyKinds = ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"] as const satisfies readonly KeyKind[];
+const keyKinds = ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072", "RSA-4096"] as const satisfies readonly KeyKind[];

@@ -19,7 +19,7 @@ import { publicKeyOf } from "./public-key.ts";
 /** A private key in memory, for rooms that hand it on without looking inside. */
 export type PrivateKey = KeyObject;
 
-export type GeneratedKeyKind = "P-256" | "P-384" | "Ed25519" | "RSA-2048" | "RSA-3072";
+export type GeneratedKeyKind = "P-256" | "P-384" | "Ed25519" | "RSA-2048" | "RSA-3072" | "RSA-4096";
 
 /** A new private key, made with OpenSSL's random numbers. It blocks: RSA takes hundreds of milliseconds. */
 export function generateKey(kind: GeneratedKeyKind): PrivateKey {
@@ -33,6 +33,8 @@ export function generateKey(kind: GeneratedKeyKind): PrivateKey {
       return generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
     case "RSA-3072":
       return generateKeyPairSync("rsa", { modulusLength: 3072 }).privateKey;
+    case "RSA-4096":
+      return generateKeyPairSync("rsa", { modulusLength: 4096 }).privateKey;
   }
 }
 
@@ -48,6 +50,8 @@ export async function generateKeyAside(kind: GeneratedKeyKind): Promise<PrivateK
       return (await generatePair("rsa", { modulusLength: 2048 })).privateKey;
     case "RSA-3072":
       return (await generatePair("rsa", { modulusLength: 3072 })).privateKey;
+    case "RSA-4096":
+      return (await generatePair("rsa", { modulusLength: 4096 })).privateKey;
   }
 }
 

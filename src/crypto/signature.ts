@@ -1,6 +1,7 @@
 import { constants, createPublicKey, sign, verify } from "node:crypto";
 import { view } from "../core/bytes.ts";
 import { type SignatureAlgorithm, signatureAlgorithmOf, signatureAlgorithms } from "./algorithms.ts";
+import { CryptoError } from "./errors.ts";
 import type { PrivateKey } from "./private-key.ts";
 import { type KeyKind, type PublicKey, publicKeyOf, usable } from "./public-key.ts";
 import type { Signer } from "./signer.ts";
@@ -28,18 +29,24 @@ export interface SynchronousSigner extends Signer {
 }
 
 /**
- * A signer over a private key in memory: ECDSA with the hash of the curve's size, Ed25519, or RSA PKCS #1 v1.5 with SHA-256.
- * Throws CryptoError for a key that `publicKeyOf` would refuse.
+ * A signer over a private key in memory: ECDSA with the hash of the curve's size, Ed25519, or RSA PKCS #1 v1.5 with SHA-256,
+ * unless `wanted` says otherwise. Throws CryptoError for a key that `publicKeyOf` would refuse, and `unsupported-algorithm` for
+ * an algorithm of another type of key.
  */
-export function signerOf(privateKey: PrivateKey): SynchronousSigner {
+export function signerOf(privateKey: PrivateKey, wanted?: SignatureAlgorithm): SynchronousSigner {
   const { kind, subjectPublicKeyInfo } = publicKeyOf(
     createPublicKey(privateKey).export({ format: "der", type: "spki" }),
   );
-  const algorithm = algorithmFor[kind];
+  const algorithm = wanted ?? algorithmFor[kind];
+  const { hash, saltLength } = algorithm;
+  if (algorithm.keyType !== algorithmFor[kind].keyType)
+    throw new CryptoError("unsupported-algorithm", `A key of kind ${kind} does not sign by ${algorithm.name}.`);
+  const parameters =
+    saltLength === undefined ? privateKey : { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
   return {
     publicKey: subjectPublicKeyInfo,
     algorithm: algorithm.identifier,
-    sign: (data) => sign(algorithm.hash, view(data), privateKey),
+    sign: (data) => sign(hash, view(data), parameters),
   };
 }
 

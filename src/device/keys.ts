@@ -4,7 +4,11 @@ import { DeviceError } from "./errors.ts";
 
 /** A key pair of the device held in memory by this process; `privateKeyOf` finds its private half again. */
 export function deviceKey(privateKey: PrivateKey, kind: KeyKind): DeviceKey {
-  const key: DeviceKey = { kind, signer: signerOf(privateKey) };
+  const key: DeviceKey = {
+    kind,
+    signer: signerOf(privateKey),
+    signerBy: (algorithm) => signerOf(privateKey, algorithm),
+  };
   privateKeys.set(key, privateKey);
   return key;
 }

@@ -25,7 +25,8 @@ export function tokenKeyKeeper(token: TokenKeys, sealed: KeyKeeper, randomness: 
 }
 
 function tokenKind(kind: GeneratedKeyKind) {
-  if (kind === "Ed25519") throw new Pkcs11Error("hsm-refused", "the token makes keys of P-256, P-384 and RSA only");
+  if (kind === "Ed25519" || kind === "RSA-4096")
+    throw new Pkcs11Error("hsm-refused", "the token makes keys of P-256, P-384, RSA-2048 and RSA-3072 only");
   return kind;
 }
 

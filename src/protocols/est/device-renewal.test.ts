@@ -119,6 +119,8 @@ async function life(seed = "life", lifetime = 90 * day): Promise<Life> {
           server.requests += 1;
           const wrong = server.fault?.();
           if (wrong !== undefined) return wrong;
+          if (request.path.endsWith("/csrattrs"))
+            return encodeReply("csrattrs", { kind: "csrattrs", elements: [] }, options);
           if (request.method === "GET")
             return encodeReply("cacerts", { kind: "certificates", certificates: server.published }, options);
           const csr = parseCertificationRequest(decodeWireBase64(request.body));

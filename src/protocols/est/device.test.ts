@@ -42,11 +42,12 @@ interface World {
 
 const options = { form: "auto", userAgent: undefined, run: "server-run" } as const;
 
-/** A device whose associations lead to `answers`, one for each enrolment request; cacerts is answered by itself. */
+/** A device whose associations lead to `answers`, one for each enrolment request; what is read is answered by itself. */
 async function world(
   answers: readonly Answer[],
   settings: Partial<EstDeviceSettings> = {},
   cacerts?: Answer,
+  csrattrs: Answer = async () => encodeReply("csrattrs", { kind: "csrattrs", elements: [] }, options),
 ): Promise<World> {
   const root = await newAuthority("root");
   const requests: HttpRequest[] = [];
@@ -75,7 +76,8 @@ async function world(
           { kind: "certificates", certificates: [root.certificate.raw] },
           options,
         );
-        const answer = isRead ? (cacerts ?? (async () => published)) : left.shift();
+        const read = request.path.endsWith("/csrattrs") ? csrattrs : (cacerts ?? (async () => published));
+        const answer = isRead ? read : left.shift();
         const response = await answer?.(request, csr);
         if (response === undefined) throw Object.assign(new Error("closed"), { code: "association-closed" });
         return response;
@@ -146,9 +148,9 @@ test("ok/enrols: cacerts first, the request bound to its association, the certif
   assert.equal(credential.run, "server-run");
   assert.deepEqual(
     house.requests.map(({ method, path }) => `${method} ${path}`),
-    ["GET /.well-known/est/cacerts", "POST /.well-known/est/simpleenroll"],
+    ["GET /.well-known/est/cacerts", "GET /.well-known/est/csrattrs", "POST /.well-known/est/simpleenroll"],
   );
-  const csr = parseCertificationRequest(decodeWireBase64((house.requests[1] as HttpRequest).body));
+  const csr = parseCertificationRequest(decodeWireBase64((house.requests[2] as HttpRequest).body));
   assert.equal(csr.challengePassword, challengePassword(house.associations[0] as Peer));
   assert.deepEqual(house.saved, { pending: [], credentials: 1 });
   assert.equal(house.ledgers[0]?.outcome, "granted");
@@ -160,7 +162,7 @@ test("ok/waits as long as it is told, over a new association each time, with the
   const before = house.env.clock.now();
   await enroll("simpleenroll", house.settings, house.env);
   assert.equal(house.env.clock.now() - before, 14_000);
-  const csrs = house.requests.slice(1).map(({ body }) => parseCertificationRequest(decodeWireBase64(body)));
+  const csrs = house.requests.slice(2).map(({ body }) => parseCertificationRequest(decodeWireBase64(body)));
   assert.equal(csrs.length, 3);
   for (const [index, csr] of csrs.entries()) {
     assert.ok(equal(csr.subjectPublicKeyInfo, (csrs[0] as CertificationRequest).subjectPublicKeyInfo));
@@ -171,7 +173,7 @@ test("ok/waits as long as it is told, over a new association each time, with the
 test("ok/without a binding the very same request is repeated", async () => {
   const house: World = await world([pending, certificateBy(() => house.root)], { binding: "never" });
   await enroll("simpleenroll", house.settings, house.env);
-  assert.equal(textOf((house.requests[1] as HttpRequest).body), textOf((house.requests[2] as HttpRequest).body));
+  assert.equal(textOf((house.requests[2] as HttpRequest).body), textOf((house.requests[3] as HttpRequest).body));
 });
 
 test("ok/a device that was switched off goes on with the key that it had stored", async () => {

@@ -39,6 +39,7 @@ interface RequestBase {
 export type EstRequest =
   | (RequestBase & { readonly kind: "cacerts" })
   | (RequestBase & { readonly kind: "csrattrs" })
+  | (RequestBase & { readonly kind: "csrattrs" })
   | EnrollRequest
   /** Could not be decoded: refused with this code, but it still belongs to a run. */
   | (RequestBase & {

@@ -2,6 +2,7 @@ import type { Responder } from "../ports.ts";
 import type { EstReply, EstRequest } from "./messages.ts";
 import { recordFrame } from "./record.ts";
 import { cacerts } from "./server-cacerts.ts";
+import { csrattrs } from "./server-csrattrs.ts";
 import { enroll } from "./server-enroll.ts";
 import { recordAssociation, refused, stranger } from "./server-reply.ts";
 import { type EstSession, sessionName } from "./session.ts";
@@ -15,6 +16,8 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
     switch (message.kind) {
       case "cacerts":
         return cacerts(message, peer, ports);
+      case "csrattrs":
+        return csrattrs(message, peer, ports);
       case "malformed":
         recordAssociation(peer, await ports.issuer.issuers(), ports);
         recordFrame(ports.run, message.operation, "request", peer, message.bytes);

@@ -23,17 +23,17 @@ export interface CertifiedNames {
 
 /**
  * The names to certify for a request. A first enrolment gets the common name and serial number that it asks for, if they
- * are the client's, and nothing else of the subject that it wrote; a renewal keeps its names byte for byte (RFC 7030
- * 4.2.2). Throws EstRefused `name-not-the-client` and `name-missing`.
+ * are the client's, what the profile says of all devices, and nothing else of the subject that it wrote; a renewal keeps its
+ * names byte for byte (RFC 7030 4.2.2). Throws EstRefused `name-not-the-client` and `name-missing`.
  */
 export function certifiedNames(
   request: EnrollRequest,
   client: Client,
-  { subjectAltName }: Pick<CertificateProfile, "subjectAltName">,
+  profile: Pick<CertificateProfile, "subjectAltName" | "subject">,
 ): CertifiedNames {
   return request.kind === "simplereenroll"
     ? renewed(request, client.certificate as Certificate)
-    : first(request, client, subjectAltName);
+    : first(request, client, profile);
 }
 
 /** Names and extensions of a renewal request for the certificate at the head of `chain`. */
@@ -44,6 +44,11 @@ export function namesToRenew(chain: readonly Uint8Array[]): {
   const { subject, extensions } = parseCertificate(chain[0] as Uint8Array);
   const subjectAltName = extensionOf(extensions, extensionTypes.subjectAltName);
   return { subject: subject.raw, extensions: subjectAltName === undefined ? [] : [subjectAltName] };
+}
+
+/** Whether a device's name can stand in a dNSName: a host name (RFC 1123 2.1) without wildcards. */
+export function isDeviceHostName(name: string): boolean {
+  return hostPattern.test(name);
 }
 
 function renewed({ csr }: EnrollRequest, certificate: Certificate): CertifiedNames {
@@ -73,7 +78,7 @@ function renewed({ csr }: EnrollRequest, certificate: Certificate): CertifiedNam
 function first(
   { csr }: EnrollRequest,
   client: Client,
-  alternatives: CertificateProfile["subjectAltName"],
+  { subject: shared, subjectAltName: alternatives }: Pick<CertificateProfile, "subjectAltName" | "subject">,
 ): CertifiedNames {
   const asked = {
     commonName: attribute(csr.subject, attributeTypes.commonName),
@@ -119,6 +124,7 @@ function first(
     );
   // Order of the bytes is fixed here, so that a certificate's names do not depend on how a client wrote them.
   const subject = encodeName([
+    ...shared.flatMap(({ type, value }) => (value === undefined ? [] : [{ type: attributeTypes[type], value }])),
     ...(serialNumber === undefined ? [] : [{ type: attributeTypes.serialNumber, value: serialNumber }]),
     { type: attributeTypes.commonName, value: name },
   ]);
@@ -145,7 +151,7 @@ function requireOwnNames(
   }
   for (const each of names) {
     const certified = alternatives.some((kind) => kind === each.kind);
-    if (certified && each.kind === "dNSName" && each.text === name && hostPattern.test(name)) continue;
+    if (certified && each.kind === "dNSName" && each.text === name && isDeviceHostName(name)) continue;
     if (certified && each.kind === "iPAddress" && each.address.length > 0) continue;
     throw new EstRefused(
       "name-not-the-client",

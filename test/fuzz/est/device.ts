@@ -7,7 +7,10 @@ import { signerOf, verifySignature } from "../../../src/crypto/keys.ts";
 import { encodeWireBase64 } from "../../../src/encoding/base64.ts";
 import { tags } from "../../../src/encoding/tags.ts";
 import { encodeCertsOnly } from "../../../src/pki/cms.ts";
+import { encodeCsrAttrs } from "../../../src/pki/csr-attributes.ts";
+import { templateFor } from "../../../src/pki/csr-attributes-requirements.ts";
 import { encodeName } from "../../../src/pki/name.ts";
+import { attributeTypes, extensionTypes, keyTypes } from "../../../src/pki/oids.ts";
 import { type EnrolledCredential, enroll } from "../../../src/protocols/est/device.ts";
 import type { EstDeviceEnv, EstDeviceSettings } from "../../../src/protocols/est/device-env.ts";
 import { EstFailed } from "../../../src/protocols/est/errors.ts";
@@ -30,6 +33,8 @@ export async function deviceTargets(): Promise<readonly Target[]> {
   const certificate = await certify([commonName("SN-1")], key.signer, root);
   const published = replied("cacerts", root.certificate.raw);
   const issued = replied("simpleenroll", certificate.raw);
+  const elements = [templateFor(requirements)];
+  const wishes = encodeReply("csrattrs", { kind: "csrattrs", elements }, options);
   const pending = encodeReply("simpleenroll", { kind: "pending", retryAfter: 7 }, options);
   const withBody = (answer: HttpResponse, der: Uint8Array) => ({ ...answer, body: encodeWireBase64(der, "line") });
 
@@ -52,6 +57,16 @@ export async function deviceTargets(): Promise<readonly Target[]> {
       answers: (input) => [replied("cacerts", root.certificate.raw, signed(input, stranger.signer)), issued],
       sampleIsRefused: true,
     },
+    "answer to csrattrs": {
+      sample: bytesOfResponse(wishes),
+      answers: () => [published, issued],
+      csrattrs: responseOf,
+    },
+    "list of csrattrs": {
+      sample: encodeCsrAttrs(elements),
+      answers: () => [published, issued],
+      csrattrs: (input) => withBody(wishes, input),
+    },
     "answer to simpleenroll": {
       sample: bytesOfResponse(issued),
       answers: (input) => [published, responseOf(input)],
@@ -69,12 +84,12 @@ export async function deviceTargets(): Promise<readonly Target[]> {
       answers: (input) => [published, responseOf(input), issued],
     },
   };
-  return Object.entries(cases).map(([name, { sample, answers, sampleIsRefused = false }]) => ({
+  return Object.entries(cases).map(([name, { sample, answers, csrattrs, sampleIsRefused = false }]) => ({
     name: `device, ${name}`,
     sample,
     weight: 4,
     ...(sample[0] === tags.sequence ? { form: "der" as const } : {}),
-    answer: async (input) => (await isEnrolled(root, answers(input))) !== sampleIsRefused,
+    answer: async (input) => (await isEnrolled(root, answers(input), csrattrs?.(input))) !== sampleIsRefused,
   }));
 }
 
@@ -82,18 +97,25 @@ interface Case {
   readonly sample: Uint8Array;
   /** What the server answers, in order. */
   readonly answers: (input: Uint8Array) => readonly HttpResponse[];
+  /** What it answers to csrattrs; the device does not ask when it is absent. */
+  readonly csrattrs?: (input: Uint8Array) => HttpResponse;
   /** The sample is an attack, and what counts as taken is its refusal. */
   readonly sampleIsRefused?: boolean;
 }
 
-async function isEnrolled(root: FuzzAuthority, answers: readonly HttpResponse[]): Promise<boolean> {
+async function isEnrolled(
+  root: FuzzAuthority,
+  answers: readonly HttpResponse[],
+  csrattrs?: HttpResponse,
+): Promise<boolean> {
   let saved = 0;
   const left = [...answers];
   const manual = new ManualClock(now);
   const env: EstDeviceEnv = {
     dial: async () => ({
       peer: peer("TLSv1.3", [root.certificate]),
-      async request() {
+      async request({ path }) {
+        if (csrattrs !== undefined && path.endsWith("/csrattrs")) return csrattrs;
         const answer = left.shift();
         if (answer === undefined) throw new HatcheryError("association-closed", "The server says no more.");
         return answer;
@@ -124,6 +146,7 @@ async function isEnrolled(root: FuzzAuthority, answers: readonly HttpResponse[])
     server: { host: "est.example", port: 8443, trust: { kind: "explicit", anchors: [root.certificate.raw] } },
     subject: encodeName([commonName("SN-1")]),
     keyKind: "Ed25519",
+    csrattrs: csrattrs === undefined ? "never" : "ask",
     binding: "auto",
     patience: 60_000,
   };
@@ -146,6 +169,16 @@ async function isEnrolled(root: FuzzAuthority, answers: readonly HttpResponse[])
   return true;
 }
 
+const requirements = {
+  challengePassword: true,
+  keys: [{ algorithm: keyTypes.ed25519 }],
+  signatureAlgorithms: [],
+  subject: [[{ type: attributeTypes.commonName }]],
+  extensions: [
+    { type: extensionTypes.subjectAltName, critical: false },
+    { type: extensionTypes.extKeyUsage, critical: false },
+  ],
+};
 const key: DeviceKey = { kind: "Ed25519", signer: signerOf(keyOf("device")) };
 const options = { form: "auto", userAgent: undefined, run: "server-run" } as const;
 
