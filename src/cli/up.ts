@@ -29,9 +29,18 @@ export function addUp(program: Command): void {
     .option("--publication-port <number>", "port without TLS on which anybody gets CRLs and OCSP", port, 8480)
     .option("--publication-url <url>", "how devices reach that port, for their certificates: http://NAME:PORT")
     .option("--name <name...>", "names and addresses by which devices reach this machine, for its certificate", [])
-    .option("--proxies <addresses>", "load balancers that pass TLS through and send the PROXY protocol: ADDRESS[/BITS],...", list)
-    .option("--client-cert-port <number>", "port without TLS for proxies that end TLS and send Client-Cert (RFC 9440)", port)
+    .option(
+      "--proxies <addresses>",
+      "load balancers that pass TLS through and send the PROXY protocol: ADDRESS[/BITS],...",
+      list,
+    )
+    .option(
+      "--client-cert-port <number>",
+      "port without TLS for proxies that end TLS and send Client-Cert (RFC 9440)",
+      port,
+    )
     .option("--client-cert-proxies <addresses>", "these proxies: ADDRESS[/BITS],...", list)
+    .option("--psk-port <number>", "port for devices that have a pre-shared key in place of a certificate", port)
     .option("--demo", "onboard an emulated device, unless something was onboarded before")
     .option("--no-demo", "do not")
     .addOption(
@@ -72,6 +81,7 @@ interface UpOptions {
   readonly name: readonly string[];
   readonly proxies?: readonly string[];
   readonly clientCertPort?: number;
+  readonly pskPort?: number;
   readonly clientCertProxies?: readonly string[];
   readonly demo?: boolean;
   readonly logLevel: string;
@@ -97,6 +107,7 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
     names: name,
     proxies: options.proxies,
     clientCert: clientCert(options),
+    pskPort: options.pskPort,
     logLevel,
     vault: vaultSettings(options),
     pkcs11: await tokenOptions(options),
@@ -115,7 +126,7 @@ async function up(options: UpOptions, invocation: Invocation): Promise<void> {
 }
 
 /** Whoever finds a port taken is told which option names another one. */
-function withOption(error: unknown, { port, demoPort, publicationPort, clientCertPort }: UpOptions): unknown {
+function withOption(error: unknown, { port, demoPort, publicationPort, clientCertPort, pskPort }: UpOptions): unknown {
   if (!(error instanceof HatcheryError) || error.code !== "address-in-use") return error;
   const taken = error.details["port"];
   const options: readonly (readonly [option: string, port: number | undefined])[] = [
@@ -123,6 +134,7 @@ function withOption(error: unknown, { port, demoPort, publicationPort, clientCer
     ["--demo-port", demoPort],
     ["--publication-port", publicationPort],
     ["--client-cert-port", clientCertPort],
+    ["--psk-port", pskPort],
   ];
   const option = options.find((each) => each[1] === taken)?.[0];
   if (option === undefined) return error;
@@ -192,7 +204,7 @@ function announce(system: System, shown: DemoShown | undefined, invocation: Invo
       `hatchery ${version} is up; Ctrl-C ends it`,
       ...listeners.map(
         ({ tenant, protocol, url, door }) =>
-          `  ${`${protocol}, ${tenant}`.padEnd(18)}${url}${door === undefined ? "" : ", for proxies that end TLS"}`,
+          `  ${`${protocol}, ${tenant}`.padEnd(18)}${url}${door === undefined ? "" : doors[door]}`,
       ),
       `  ${"CRLs, OCSP".padEnd(18)}${publication}`,
       `  ${"data".padEnd(18)}${data}`,
@@ -232,6 +244,7 @@ function list(text: string): readonly string[] {
   return text.split(",").map((each) => each.trim());
 }
 
+const doors = { "client-cert": ", for proxies that end TLS", psk: ", for devices with a pre-shared key" } as const;
 const demoCommands = ["devices --tenant demo", "run show --tenant demo", "compare --tenant demo", "demo remove"];
 const firstCommands = ["ca export --out anchor.pem", "claim SERIAL", "rule list", "runs"];
 const patience = 10_000;

@@ -54,6 +54,7 @@ function builtIn({ credential, serial, issuer }: Evidence, device: Device | unde
     case "ldevid":
       return allow("own certificate", "the device shows a certificate of this authority");
     case "password":
+    case "psk":
       return allow("user", "the user may enrol this name");
     case "idevid":
       if (device !== undefined) return allow("claimed", `the serial number ${serial} is claimed`);

@@ -49,6 +49,8 @@ export interface SystemOptions {
   readonly proxies?: readonly string[] | undefined;
   /** Port without TLS for the tenant `default` on which these proxies bring requests whose TLS ended with them. */
   readonly clientCert?: { readonly port: number; readonly proxies: readonly string[] } | undefined;
+  /** Port for devices of the tenant `default` that have a pre-shared key in place of a certificate. */
+  readonly pskPort?: number | undefined;
   readonly logLevel: string;
   /** Where the vault's key comes from; as the data directory says, a file on a first start, unless given. */
   readonly vault?: VaultSettings;
@@ -149,20 +151,23 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       ...(proxies === undefined ? {} : { proxies: addressList(proxies) }),
     };
     const terminated =
-      clientCert === undefined
-        ? undefined
-        : { port: clientCert.port, terminators: addressList(clientCert.proxies) };
+      clientCert === undefined ? undefined : { port: clientCert.port, terminators: addressList(clientCert.proxies) };
     for (const [tenant, port] of [
       ["default", options.port],
       ["demo", options.demoPort],
     ] as const) {
-      const open = await openTenant(tenant, port, tenant === "default" ? { ...doors, terminated } : doors, {
-        ...parts,
-        log,
-        onStoreError,
-        told,
-        atEnd: (end) => opened.push(end),
-      });
+      const open = await openTenant(
+        tenant,
+        port,
+        tenant === "default" ? { ...doors, terminated, pskPort: options.pskPort } : doors,
+        {
+          ...parts,
+          log,
+          onStoreError,
+          told,
+          atEnd: (end) => opened.push(end),
+        },
+      );
       tenants.set(tenant, open);
       opened.push(() => open.close());
     }
@@ -183,12 +188,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       started,
       data,
       database,
-      listeners: [...tenants].flatMap(([tenant, { listener, terminated }]) => {
-        const est = { tenant, protocol: "est", url: urlOf("https", options.host, listener.port) };
-        return terminated === undefined
-          ? [est]
-          : [est, { ...est, door: "client-cert" as const, url: urlOf("http", options.host, terminated.port) }];
-      }),
+      listeners: [...tenants].flatMap(([tenant, open]) => listenersOf(tenant, open, options.host)),
       publication: publicationUrl,
     });
     const api = await createApi(
@@ -203,6 +203,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         upstream: (tenant) => requireOpen(tenant).upstream(),
         names: (tenant) => requireOpen(tenant).names,
         authorityChanged: (tenant) => requireOpen(tenant).authorityChanged(),
+        pskChanged: (tenant) => requireOpen(tenant).pskChanged(),
         removeDemo: () => tenants.get("demo")?.forget() ?? Promise.resolve(),
       },
       told("an API request failed"),
@@ -234,6 +235,21 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     await close();
     throw error;
   }
+}
+
+function listenersOf(
+  tenant: string,
+  { listener, terminated, psk }: OpenTenant,
+  host: string,
+): ServiceStatus["listeners"] {
+  const est = { tenant, protocol: "est", url: urlOf("https", host, listener.port) };
+  return [
+    est,
+    ...(terminated === undefined
+      ? []
+      : [{ ...est, door: "client-cert" as const, url: urlOf("http", host, terminated.port) }]),
+    ...(psk === undefined ? [] : [{ ...est, door: "psk" as const, url: urlOf("https", host, psk.port) }]),
+  ];
 }
 
 function urlOf(scheme: "http" | "https", host: string, port: number): string {

@@ -5,7 +5,7 @@ const enrolling = ["est/idevid", "est/password", "est/anonymous"] as const;
 const anchored = [...enrolling, "est/reenroll"] as const;
 /** First enrolments by how the device comes to trust the server; it may be anybody. */
 const bootstrapping = ["est/implicit", "est/fingerprint", "est/fingerprint-preset"] as const;
-const all = [...anchored, ...bootstrapping] as const;
+const all = [...anchored, ...bootstrapping, "est/tls-psk"] as const;
 
 /** EST's row of the survey: what RFC 7030 says that everybody knows, does and learns. */
 export const estSurvey: Survey = {
@@ -17,7 +17,7 @@ export const estSurvey: Survey = {
     { id: "est/password", title: "user and password (HTTP Basic)", status: "runs", manufacturerBurden: 2 },
     { id: "est/anonymous", title: "no credential, a person approves", status: "runs", manufacturerBurden: 0 },
     { id: "est/reenroll", title: "renewal under the earlier certificate", status: "runs", manufacturerBurden: 0 },
-    { id: "est/tls-psk-srp", title: "certificate-less TLS", status: "declared-only", manufacturerBurden: 2 },
+    { id: "est/tls-psk", title: "certificate-less TLS, a pre-shared key", status: "runs", manufacturerBurden: 2 },
     { id: "est/implicit", title: "the system's roots, until the CA's own", status: "runs", manufacturerBurden: 0 },
     {
       id: "est/fingerprint",
@@ -126,6 +126,28 @@ export const estSurvey: Survey = {
       mutability: "rotating",
       variants: ["est/idevid"],
       source: "RFC 7030 3.3.2",
+    }),
+    fact("est.device.psk-identity", "id.account", "name of the pre-shared key", {
+      crypto: "none",
+      secrecy: "public",
+      provenance: "configured",
+      before: ["device", "coordinator"],
+      after: ["device", "coordinator"],
+      uniqueness: "per-device",
+      mutability: "rotating",
+      variants: ["est/tls-psk"],
+      source: "RFC 7030 3.3.3",
+    }),
+    fact("est.device.psk", "sec.psk", "pre-shared key of 32 random octets", {
+      crypto: "symmetric",
+      secrecy: "secret",
+      provenance: "configured",
+      before: ["device", "coordinator"],
+      after: ["device", "coordinator"],
+      uniqueness: "per-device",
+      mutability: "rotating",
+      variants: ["est/tls-psk"],
+      source: "RFC 7030 3.3.3",
     }),
     fact("est.device.account", "id.account", "user name for HTTP authentication", {
       crypto: "none",
@@ -332,6 +354,13 @@ export const estSurvey: Survey = {
       variants: ["est/idevid", "est/reenroll"],
       source: "RFC 7030 3.3.2",
     }),
+    step("est.psk", "trust", "device", "names its pre-shared key and proves it in the TLS handshake, as the server does", {
+      channel: "ip.site",
+      frames: ["TLS client authentication"],
+      floor: 1,
+      variants: ["est/tls-psk"],
+      source: "RFC 7030 3.3.3",
+    }),
     step("est.cacerts", "deliver", "device", "fetches the CA certificates", {
       channel: "ip.site",
       frames: ["cacerts request", "cacerts response"],
@@ -344,7 +373,7 @@ export const estSurvey: Survey = {
       channel: "ip.site",
       frames: ["simpleenroll request", "simpleenroll response"],
       floor: 2,
-      variants: ["est/idevid", "est/password", ...bootstrapping],
+      variants: ["est/idevid", "est/password", "est/tls-psk", ...bootstrapping],
       source: "RFC 7030 4.2.1",
     }),
     step("est.enroll-twice", "deliver", "device", "asks for a certificate, waits, and asks again", {

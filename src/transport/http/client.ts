@@ -6,6 +6,7 @@ import { reasonOf, TransportError } from "../errors.ts";
 import { exchangeOn } from "./exchange.ts";
 import type { HttpRequest, HttpResponse } from "./message.ts";
 import { peerOf } from "./peer.ts";
+import { namePskIdentity } from "./psk.ts";
 import { type Certificate, handshakeError, pemOf, type ServerTrust, trustOptions } from "./server-trust.ts";
 
 /** Longest times in milliseconds. */
@@ -83,6 +84,7 @@ export async function dialHttps(options: DialOptions): Promise<Connection<HttpRe
     failed: (cause) => handshakeError(cause, name),
   });
 
+  if (options.trust.kind === "psk") namePskIdentity(socket, options.trust.identity);
   const peer = peerOf(socket, "client");
   const authority = port === 443 ? bracketed(host) : `${bracketed(host)}:${port}`;
   const exchange = exchangeOn(socket, authority, timeouts, limits);

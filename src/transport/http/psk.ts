@@ -59,7 +59,12 @@ export function pskOptions({ identity, key }: PreSharedKey): ConnectionOptions {
   };
 }
 
-/** The identity whose key the client of this connection has proven; undefined where none was asked for. */
+/** Says by which key a client's handshake was completed. */
+export function namePskIdentity(socket: TLSSocket, identity: string): void {
+  identities.set(socket, identity);
+}
+
+/** The identity whose key both ends of this connection have proven; undefined where there is none. */
 export function pskIdentityOf(socket: TLSSocket): string | undefined {
   return identities.get(socket);
 }

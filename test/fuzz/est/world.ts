@@ -112,6 +112,7 @@ export async function openWorld(): Promise<World> {
           proof.user === installer.user && verifyDigestResponse(digestSecretOf(proof.algorithm), proof, proof.response)
             ? { devices: installer.devices }
             : undefined,
+        pskUser: async () => undefined,
       },
       deviceKeys: deviceKeys(),
     },
