@@ -71,7 +71,7 @@ const role = [...binding, "knowledge", "ports"];
 
 /**
  * The furniture of a protocol room: for each file name (or folder of that name) the rooms and the furniture of the same
- * room that it may import. "role" is every other name; each name may be split and import its own kind.
+ * room that it may import. "role" is every other name; each name may be split (`http.ts`, `http-body.ts`) and import its own kind.
  */
 const furniture = {
   constants: { rooms: ["core"], own: [] },
@@ -236,7 +236,7 @@ function protocolOf(path) {
 }
 
 function furnitureOf(path) {
-  const name = path.split("/")[3].replace(/\.ts$/, "");
+  const [name] = path.split("/")[3].replace(/\.ts$/, "").split("-", 1);
   return name !== "role" && Object.hasOwn(furniture, name) ? name : "role";
 }
 

@@ -66,7 +66,9 @@ async function denyAll(invocation: Invocation): Promise<void> {
 }
 
 function nameIn({ evidence }: Approval): string {
-  return shown(evidence["name"]);
+  const { name, newName } = evidence as Readonly<Record<"name" | "newName", unknown>>;
+  // Who says yes to a renewal under another name says yes to that name.
+  return newName === undefined ? shown(name) : `${shown(name)}, to be ${shown(newName)}`;
 }
 
 function shown(value: unknown): string {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
-import * as asn1js from "asn1js";
 import fc from "fast-check";
 import { mutations } from "../../test/mutate.ts";
 import { equal, fromHex, hex, utf8, view } from "../core/bytes.ts";
@@ -102,20 +101,13 @@ test("ok/octets are those of RFC 5272 A", () => {
   assert.equal(controls[0]?.bodyPartID, 2);
 });
 
-test("ok/openssl and asn1js read the same structure", () => {
+test("ok/openssl reads the same structure", () => {
   const bytes = encodePkiData(transactionControls(transaction), [request]);
   const parsed = execFileSync("openssl", ["asn1parse", "-inform", "DER"], { input: bytes, encoding: "utf8" });
   assert.match(parsed, /cont \[ 0 \]/);
   assert.match(parsed, /OBJECT +:id-cmc-transactionId\n/);
   assert.match(parsed, /OBJECT +:id-cmc-senderNonce\n/);
   assert.match(parsed, /OBJECT +:id-cmc-dataReturn\n/);
-  const { result, offset } = asn1js.fromBER(bytes);
-  assert.equal(offset, bytes.length);
-  assert.ok(result instanceof asn1js.Sequence);
-  assert.deepEqual(
-    result.valueBlock.value.map((each) => each instanceof asn1js.Sequence),
-    [true, true, true, true],
-  );
   const answer = encodePkiResponse([statusInfoV2({ status: "failed", bodyList: [1], failInfo: "popFailed" })]);
   assert.match(
     execFileSync("openssl", ["asn1parse", "-inform", "DER"], { input: answer, encoding: "utf8" }),

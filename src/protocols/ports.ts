@@ -226,6 +226,8 @@ export interface DeviceKeys {
 export interface CmcResponder {
   readonly signer: Signer;
   readonly certificate: Certificate;
+  /** The CA's own certificate. */
+  readonly issuer: Certificate;
 }
 
 export interface GeneratedKey {

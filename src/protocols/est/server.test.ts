@@ -96,7 +96,7 @@ async function step(
     trust: { manufacturers: async () => [] },
     credentials: { verifyPassword: async () => undefined, verifyDigest: async () => undefined, pskUser: async () => undefined },
     deviceKeys: deviceKeys(),
-    cmcResponder: async () => ({ signer: root.signer, certificate: root.certificate }),
+    cmcResponder: async () => ({ signer: root.signer, certificate: root.certificate, issuer: root.certificate }),
   };
   return estServer.step(session, { kind: "message", message, peer: peer("TLSv1.3", chain) }, ports);
 }

@@ -4,6 +4,7 @@ import { recordFrame } from "./record.ts";
 import { cacerts } from "./server-cacerts.ts";
 import { csrattrs } from "./server-csrattrs.ts";
 import { enroll } from "./server-enroll.ts";
+import { fullcmc } from "./server-fullcmc.ts";
 import { recordAssociation, refused, stranger } from "./server-reply.ts";
 import { type EstSession, sessionName } from "./session.ts";
 
@@ -18,7 +19,11 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
         return cacerts(message, peer, ports);
       case "csrattrs":
         return csrattrs(message, peer, ports);
+      case "fullcmc":
+        return fullcmc(session, message, peer, ports);
       case "malformed":
+        // RFC 7030 4.3.2: its refusals are messages of CMC.
+        if (message.operation === "fullcmc") return fullcmc(session, message, peer, ports);
         recordAssociation(peer, await ports.issuer.issuers(), ports);
         recordFrame(ports.run, message.operation, "request", peer, message.bytes);
         return refused(message.refusal, stranger, message.operation, peer, ports);

@@ -26,7 +26,7 @@ const device: Client = {
   writes: [],
 };
 const nobody: Client = { ...device, credential: "anonymous", name: undefined, serial: undefined, mayName: () => true };
-const profile = { subjectAltName: ["dNSName"], subject: [] } as const;
+const profile = { name: "device", subjectAltName: ["dNSName"], subject: [], changeSubjectName: "refused" } as const;
 const organization: NameAttribute = { type: attributeTypes.organizationName, value: "system:masters" };
 const host = (text: string) => [encodeSubjectAltName([{ kind: "dNSName", text }])];
 

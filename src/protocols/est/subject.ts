@@ -1,10 +1,12 @@
 import { equal } from "../../core/bytes.ts";
+import { messageOf } from "../../core/errors.ts";
 import { isPrintable } from "../../encoding/strings.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import { parseCertificate } from "../../pki/certificate.ts";
+import { type ChangeSubjectName, changeSubjectNameOf } from "../../pki/change-subject-name.ts";
 import { type Extension, extensionOf } from "../../pki/extensions.ts";
 import type { GeneralName } from "../../pki/general-name.ts";
-import { attribute, encodeName, equalNames, isEmptyName } from "../../pki/name.ts";
+import { attribute, encodeName, equalNames, isEmptyName, type Name } from "../../pki/name.ts";
 import { attributeTypes, extensionTypes } from "../../pki/oids.ts";
 import { subjectAltNameOf } from "../../pki/standard-extensions.ts";
 import type { CertificateProfile } from "../ports.ts";
@@ -19,21 +21,60 @@ export interface CertifiedNames {
   /** Name in DER. */
   readonly subject: Uint8Array;
   readonly subjectAltName?: Extension;
+  /** Another name than that of the certificate that is renewed. */
+  readonly changed?: true;
 }
 
 /**
  * The names to certify for a request. A first enrolment gets the common name and serial number that it asks for, if they
  * are the client's, what the profile says of all devices, and nothing else of the subject that it wrote; a renewal keeps its
- * names byte for byte (RFC 7030 4.2.2). Throws EstRefused `name-not-the-client` and `name-missing`.
+ * names byte for byte (RFC 7030 4.2.2), unless it asks for others and its profile lets it. Throws EstRefused
+ * `name-not-the-client`, `name-missing` and `name-change-refused`.
  */
 export function certifiedNames(
   request: EnrollRequest,
   client: Client,
-  profile: Pick<CertificateProfile, "subjectAltName" | "subject">,
+  profile: Pick<CertificateProfile, "name" | "subjectAltName" | "subject" | "changeSubjectName">,
 ): CertifiedNames {
-  return request.kind === "simplereenroll"
-    ? renewed(request, client.certificate as Certificate)
-    : first(request, client, profile);
+  const { kind, csr } = request;
+  // In fullcmc, who shows a certificate of this authority renews it, as RFC 7030 4.2.2 tells.
+  const renews = kind === "simplereenroll" || (kind === "fullcmc" && client.credential === "ldevid");
+  if (!renews) return first({ subject: csr.subject, extensions: csr.extensionRequest }, client, profile);
+  const names = renewed(request, client.certificate as Certificate);
+  const change = nameChange(csr);
+  return change === undefined ? names : changed(change, client, profile);
+}
+
+function nameChange(csr: EnrollRequest["csr"]): ChangeSubjectName | undefined {
+  try {
+    return changeSubjectNameOf(csr);
+  } catch (cause) {
+    throw new EstRefused("csr-malformed", messageOf(cause), { cause });
+  }
+}
+
+/**
+ * RFC 6402 2.8: the request itself has the names of the old certificate, and what it wants instead takes their place. Whether the
+ * new name is another device's is for the inventory to say. A serialNumber is the maker's, and does not change.
+ */
+function changed(
+  { subject, subjectAlt }: ChangeSubjectName,
+  client: Client,
+  profile: Pick<CertificateProfile, "name" | "subjectAltName" | "subject" | "changeSubjectName">,
+): CertifiedNames {
+  if (profile.changeSubjectName === "refused")
+    throw new EstRefused(
+      "name-change-refused",
+      `the profile ${profile.name} renews certificates under their names only`,
+    );
+  // The RFC would have the subject empty then; every certificate here names its device there.
+  if (subject === undefined)
+    throw new EstRefused("name-missing", "changeSubjectName leaves the certificate no subject");
+  const serial = attribute(subject, attributeTypes.serialNumber);
+  // What a user may enrol is about the old name; it lets nobody have another one.
+  const mayName = (name: string) => (name !== serial && client.user === undefined) || client.mayName(name);
+  const asked = { subject, extensions: subjectAlt === undefined ? [] : [subjectAlt] };
+  return { ...first(asked, { ...client, name: undefined, mayName }, profile), changed: true };
 }
 
 /** Names and extensions of a renewal request for the certificate at the head of `chain`. */
@@ -75,16 +116,22 @@ function renewed({ csr }: EnrollRequest, certificate: Certificate): CertifiedNam
   return { name, subject: certificate.subject.raw, ...(kept === undefined ? {} : { subjectAltName: kept }) };
 }
 
+/** The names that somebody asks for. */
+interface NamesAsked {
+  readonly subject: Name;
+  readonly extensions: readonly Extension[];
+}
+
 function first(
-  { csr }: EnrollRequest,
+  { subject: wanted, extensions }: NamesAsked,
   client: Client,
   { subject: shared, subjectAltName: alternatives }: Pick<CertificateProfile, "subjectAltName" | "subject">,
 ): CertifiedNames {
   const asked = {
-    commonName: attribute(csr.subject, attributeTypes.commonName),
-    serialNumber: attribute(csr.subject, attributeTypes.serialNumber),
+    commonName: attribute(wanted, attributeTypes.commonName),
+    serialNumber: attribute(wanted, attributeTypes.serialNumber),
   };
-  for (const attributes of csr.subject.relativeDistinguishedNames) {
+  for (const attributes of wanted.relativeDistinguishedNames) {
     for (const { type } of attributes) {
       // `attribute` answers undefined for a doubled one: which of two names is meant must not be a matter of who reads.
       const name =
@@ -101,7 +148,7 @@ function first(
     }
   }
   const name = asked.commonName ?? client.name ?? asked.serialNumber;
-  if (name === undefined || (isEmptyName(csr.subject) && client.name === undefined)) {
+  if (name === undefined || (isEmptyName(wanted) && client.name === undefined)) {
     throw new EstRefused("name-missing", "the request names no device and the credential proves no name");
   }
   for (const each of [name, asked.serialNumber]) {
@@ -128,9 +175,9 @@ function first(
     ...(serialNumber === undefined ? [] : [{ type: attributeTypes.serialNumber, value: serialNumber }]),
     { type: attributeTypes.commonName, value: name },
   ]);
-  const subjectAltName = extensionOf(csr.extensionRequest, extensionTypes.subjectAltName);
+  const subjectAltName = extensionOf(extensions, extensionTypes.subjectAltName);
   if (subjectAltName === undefined) return { name, subject };
-  requireOwnNames(csr.extensionRequest, name, alternatives);
+  requireOwnNames(extensions, name, alternatives);
   return { name, subject, subjectAltName };
 }
 
@@ -168,6 +215,5 @@ function requireOwnNames(
  */
 const namePattern = /^(?=.{1,64}$)[!-)+-~](?:[ -)+-~]*[!-)+-~])?$/;
 
-/** A host name (RFC 1123 2.1), without wildcards. */
 const hostPattern =
   /^(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
