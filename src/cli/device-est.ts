@@ -29,6 +29,14 @@ export function addDeviceEst(device: Command): void {
     .option("--key <file>", "the private key of --cert, in PEM")
     .option("--user <name>", "user name; the password comes from --password-file or from HATCHERY_PASSWORD")
     .option("--password-file <file>", "read the password from the first line of a file")
+    .addOption(
+      new Option(
+        "--http-auth <how>",
+        "how the password is proven: basic sends it to the server, digest never does, digest-md5 answers MD5 too where nothing better is offered",
+      )
+        .choices(["basic", "digest", "digest-md5"])
+        .default("basic"),
+    )
     .option("--renew", "renew the certificate in --out")
     .addOption(
       new Option("--key-kind <kind>", "kind of the new key; when left out and no key is kept, what the CA wants, or P-256").choices(keyKinds),
@@ -69,6 +77,7 @@ interface EstOptions {
   readonly key?: string;
   readonly user?: string;
   readonly passwordFile?: string;
+  readonly httpAuth: "basic" | "digest" | "digest-md5";
   readonly renew?: boolean;
   readonly keyKind?: KeyKind;
   readonly csrattrs: "ask" | "never";
@@ -149,6 +158,7 @@ async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
     csrattrs: options.csrattrs,
     ...(options.address === undefined ? {} : { addresses: options.address }),
     binding,
+    httpAuthentication: options.httpAuth,
     patience: patience * 1000,
     ...(current === undefined ? {} : { identity: { ...current, credential: "ldevid" } as const }),
     ...(given === undefined ? {} : { identity: { ...given, credential: "idevid" } as const }),

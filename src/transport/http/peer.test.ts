@@ -1,16 +1,19 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
+import { connect, createServer, type TLSSocket } from "node:tls";
 import { hex } from "../../core/bytes.ts";
 import type { Peer } from "../../core/link.ts";
 import { dialHttps } from "./client.ts";
 import { testCertificates } from "./fixtures.test-support.ts";
 import { type HttpListener, listenHttps } from "./listener.ts";
-import { addressOf, hostOf } from "./peer.ts";
+import { addressOf, hostOf, peerOf } from "./peer.ts";
 import { connected, converse } from "./raw-peer.test-support.ts";
 
 const certificates = testCertificates();
@@ -133,6 +136,43 @@ test("ok/the client's peer has the server's chain and the same binding", async (
   assert(peer);
   assert.equal(hex(connection.peer.binding("tls-exporter")), hex(peer.binding("tls-exporter")));
   await connection.close();
+});
+
+test("ok/tls-unique of a resumed session is the server's Finished at both ends (RFC 5929 3.1)", async () => {
+  // Our listener resumes none, so this is one that does.
+  const server = createServer({ cert: certificates.server.chain, key: certificates.server.key, maxVersion: "TLSv1.2" });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const associate = async (session?: Buffer) => {
+    const accepted = once(server, "secureConnection");
+    const socket = connect({
+      port,
+      host: "127.0.0.1",
+      ca: certificates.root.certificate,
+      ...(session && { session }),
+      checkServerIdentity: () => undefined,
+    });
+    const [[own]] = (await Promise.all([accepted, once(socket, "secureConnect")])) as [[TLSSocket], unknown];
+    const ends = { server: peerOf(own, "server"), client: peerOf(socket, "client") };
+    const seen = {
+      resumed: [ends.server.security?.resumed, ends.client.security?.resumed],
+      bindings: [ends.server, ends.client].map((end) => hex(end.binding("tls-unique"))),
+      finished: { client: socket.getFinished()?.toString("hex"), server: socket.getPeerFinished()?.toString("hex") },
+      session: socket.getSession(),
+    };
+    socket.destroy();
+    own.destroy();
+    return seen;
+  };
+  const first = await associate();
+  assert.deepEqual(first.resumed, [false, false]);
+  assert.deepEqual(first.bindings, [first.finished.client, first.finished.client]);
+  const again = await associate(first.session);
+  assert.deepEqual(again.resumed, [true, true]);
+  assert.deepEqual(again.bindings, [again.finished.server, again.finished.server]);
+  assert.notEqual(again.finished.server, again.finished.client);
+  server.close();
 });
 
 test("fail/tls-unique on TLS 1.3", async () => {
