@@ -3,8 +3,9 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { codeOf, HatcheryError } from "../core/errors.ts";
 import type { Run } from "../knowledge/run.ts";
 import { addressOf } from "../pki/host-name.ts";
-import type { EnrolledCredential, EstDeviceEnv, EstDeviceSettings } from "../protocols/est/index.ts";
+import type { EnrolledCredential, EnrollOperation, EstDeviceEnv, EstDeviceSettings } from "../protocols/est/index.ts";
 import type { KeyKind } from "../protocols/ports.ts";
+import { checkPskOptions, type PskOptions, pskTrust } from "./device-psk.ts";
 import { CliError } from "./errors.ts";
 import { parseEstUrl } from "./est-url.ts";
 import { fileTrouble, writeText } from "./files.ts";
@@ -12,10 +13,11 @@ import { brief, duration, shortTime } from "./format.ts";
 import { example, invocationOf, seconds } from "./options.ts";
 import { notice, print, printJson } from "./output.ts";
 import { passwordFromFile } from "./password.ts";
+import { addServerKeyOptions, checkServerKeyOptions, type ServerKeyOptions, serverKeySettings } from "./server-key.ts";
 
 /** `hatchery device est`: this machine as an EST client, against any EST server. */
 export function addDeviceEst(device: Command): void {
-  device
+  const est = device
     .command("est")
     .description("get a certificate from an EST server, or renew it")
     .requiredOption("--url <url>", "the server: https://HOST:PORT, or https://HOST:PORT/LABEL")
@@ -37,9 +39,14 @@ export function addDeviceEst(device: Command): void {
         .choices(["basic", "digest", "digest-md5"])
         .default("basic"),
     )
+    .option("--psk <identity>", "identity of a pre-shared key that stands for --ca, --cert and --user")
+    .option("--psk-file <file>", "read that key from the first line of a file: 64 or more hexadecimal digits")
     .option("--renew", "renew the certificate in --out")
     .addOption(
-      new Option("--key-kind <kind>", "kind of the new key; when left out and no key is kept, what the CA wants, or P-256").choices(keyKinds),
+      new Option(
+        "--key-kind <kind>",
+        "kind of the new key; when left out and no key is kept, what the CA wants, or P-256",
+      ).choices(keyKinds),
     )
     .addOption(
       new Option("--binding <when>", "channel binding in the request (RFC 7030 3.5)")
@@ -51,7 +58,11 @@ export function addDeviceEst(device: Command): void {
         .choices(["ask", "never"])
         .default("ask"),
     )
-    .option("--address <addresses>", "IP addresses of this machine, for a CA that wants them in the certificate", addresses)
+    .option(
+      "--address <addresses>",
+      "IP addresses of this machine, for a CA that wants them in the certificate",
+      addresses,
+    )
     .option("--patience <seconds>", "how long to wait altogether for a decision", seconds, 3600)
     .option("--ledger <file>", "write what this end saw of the run, in JSON")
     .addHelpText(
@@ -66,9 +77,10 @@ export function addDeviceEst(device: Command): void {
       if (invocationOf(command).json) return printJson(asJson(done, options));
       print(asText(done, options));
     });
+  addServerKeyOptions(est);
 }
 
-interface EstOptions {
+interface EstOptions extends ServerKeyOptions, PskOptions {
   readonly url: string;
   readonly ca?: string;
   readonly out: string;
@@ -106,10 +118,11 @@ async function enrolled(options: EstOptions): Promise<EnrolledCredential> {
       ledger = run;
     },
     waiting: (pause, run) => notice(waiting(pause, run)),
+    warning: notice,
   });
   try {
     await checkKeyKind(options, env.storage);
-    return await enroll(options.renew === true ? "simplereenroll" : "simpleenroll", settings, env);
+    return await enroll(operationOf(options), settings, env);
   } catch (error) {
     interruption.signal.throwIfAborted();
     throw options.renew === true ? withNextStep(error) : error;
@@ -137,6 +150,8 @@ function withNextStep(error: unknown): unknown {
 
 async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
   checkCombination(options);
+  checkServerKeyOptions(options, options);
+  checkPskOptions(options, options);
   const { url, ca, out, name, cert, key, user, renew, keyKind, binding, patience } = options;
   const address = parseEstUrl(url);
   const { currentAnchors, currentIdentity, deviceName, loadIdentity, readAnchors } = await import("../device/index.ts");
@@ -147,7 +162,7 @@ async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
   return {
     server: {
       ...address,
-      trust: {
+      trust: (await pskTrust(options)) ?? {
         kind: "explicit",
         anchors: ca === undefined ? ((await currentAnchors(out)) ?? []) : await readAnchors(ca),
       },
@@ -160,15 +175,21 @@ async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
     binding,
     httpAuthentication: options.httpAuth,
     patience: patience * 1000,
+    ...(await serverKeySettings(options)),
     ...(current === undefined ? {} : { identity: { ...current, credential: "ldevid" } as const }),
     ...(given === undefined ? {} : { identity: { ...given, credential: "idevid" } as const }),
     ...(user === undefined ? {} : { credentials: { user, password: await password(options) } }),
   };
 }
 
-function checkCombination({ ca, name, cert, key, user, passwordFile, renew }: EstOptions): void {
+function operationOf({ renew, serverKey }: EstOptions): EnrollOperation {
+  if (renew === true) return "simplereenroll";
+  return serverKey === undefined ? "simpleenroll" : "serverkeygen";
+}
+
+function checkCombination({ ca, name, cert, key, user, passwordFile, psk, renew }: EstOptions): void {
   const wrong = (sentence: string) => new CliError("usage", sentence);
-  if (ca === undefined && renew !== true)
+  if (ca === undefined && psk === undefined && renew !== true)
     throw wrong("give with --ca the CA certificate that the server is trusted by; there: hatchery ca export");
   if ((cert === undefined) !== (key === undefined)) throw wrong("--cert and --key belong together; give both");
   if (cert !== undefined && user !== undefined) throw wrong("give either --cert and --key or --user, not both");
@@ -231,4 +252,11 @@ function asText({ certificate, run }: EnrolledCredential, { out, renew }: EstOpt
 }
 
 const interrupted = "interrupted; the key is kept, so the same command goes on where this one ended";
-const keyKinds = ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072", "RSA-4096"] as const satisfies readonly KeyKind[];
+const keyKinds = [
+  "P-256",
+  "P-384",
+  "Ed25519",
+  "RSA-2048",
+  "RSA-3072",
+  "RSA-4096",
+] as const satisfies readonly KeyKind[];

@@ -10,6 +10,7 @@ import type { Run } from "../../src/knowledge/run.ts";
 import { type Manufacturer, openFactory } from "../../src/lab/factory.ts";
 import {
   type EnrolledCredential,
+  type EnrollOperation,
   type EstDeviceEnv,
   type EstDeviceSettings,
   enroll,
@@ -126,7 +127,7 @@ export async function manufactured(
 /** Enrols over a real TLS connection, the files below the service's data directory; returns the device's ledger as well. */
 export async function enrolDevice(
   service: TestService,
-  operation: "simpleenroll" | "simplereenroll",
+  operation: EnrollOperation,
   name: string,
   settings: Partial<EstDeviceSettings> = {},
   env: Partial<EstDeviceEnv> = {},

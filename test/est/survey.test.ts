@@ -53,6 +53,15 @@ const realRuns: { readonly [variant: string]: () => Promise<Run> } = {
     return bothEnds(ledger);
   },
 
+  async "est/serverkeygen"() {
+    await service.call("PUT", "/ca/profiles/survey-keys", { serverKey: "P-256" });
+    await service.call("POST", "/claims", { label: "SURVEY-4" });
+    const identity = await manufactured(service, "SURVEY-4");
+    const trust = { kind: "explicit", anchors: [service.root] } as const;
+    const server = { host: "127.0.0.1", port: service.port, label: "survey-keys", trust };
+    return bothEnds((await enrolDevice(service, "serverkeygen", "SURVEY-4", { server, identity })).ledger);
+  },
+
   async "est/reenroll"() {
     const identity = await currentIdentity(`${service.data}/devices/SURVEY-1`);
     assert.ok(identity);

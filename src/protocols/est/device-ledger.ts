@@ -24,12 +24,6 @@ import {
   variantOf,
 } from "./record.ts";
 
-/** The key that is to be certified, and whether this run has made it. */
-export interface PendingKey {
-  readonly key: DeviceKey;
-  readonly generated: boolean;
-}
-
 /** The device's end of the ledger: begins with its first association, ends with a certificate or a failure. */
 export class DeviceLedger {
   /** What the server calls this run. */
@@ -38,6 +32,8 @@ export class DeviceLedger {
   #pendings = 0;
   #deliveredForm: DeliveredKey["form"] | undefined;
   #answered = false;
+  /** What was told before the server answered the request, for a run that has to begin anew. */
+  readonly #told: ((run: RunRecorder) => void)[] = [];
   readonly #operation: string;
   readonly #settings: EstDeviceSettings;
   readonly #env: EstDeviceEnv;
@@ -82,51 +78,52 @@ export class DeviceLedger {
     }
     run.contact(estServerPlayer);
     recordHandshake(run, peer, "device", identity?.chain ?? [], carriedByHandshake(this.#credential()));
+    for (const record of this.#told) record(run);
   }
 
-  keyed({ key, generated }: PendingKey): void {
-    const run = this.#run;
-    if (run === undefined || this.#answered) return;
-    run.phase("deliver");
-    if (generated)
-      run.operation({
-        operation: "keygen",
-        algorithm: key.kind,
-        role: "device",
-        purpose: "new key",
-        evidence: "counted",
-      });
-    // The key in a request for the server's is nobody's (RFC 7030 4.4.1).
-    if (this.#operation === "serverkeygen") return;
-    note(run, "derive", known.key, "device");
-    note(run, "derive", known.publicKey, "device", key.signer.publicKey);
+  keyed(key: DeviceKey, generated: boolean): void {
+    this.#tell((run) => {
+      run.phase("deliver");
+      if (generated)
+        run.operation({
+          operation: "keygen",
+          algorithm: key.kind,
+          role: "device",
+          purpose: "new key",
+          evidence: "counted",
+        });
+      // The key in a request for the server's is nobody's (RFC 7030 4.4.1).
+      if (this.#operation === "serverkeygen") return;
+      note(run, "derive", known.key, "device");
+      note(run, "derive", known.publicKey, "device", key.signer.publicKey);
+    });
   }
 
   asked(operation: "cacerts" | "csrattrs", request: HttpRequest, peer: Peer): void {
-    if (this.#run !== undefined) recordFrame(this.#run, operation, "request", peer, request.body.length);
+    this.#tell((run) => recordFrame(run, operation, "request", peer, request.body.length));
   }
 
   requirements(answer: HttpResponse, peer: Peer, elements: readonly AttrOrOid[]): void {
-    const run = this.#run;
-    if (run === undefined) return;
     const says = elements.length > 0;
-    recordFrame(run, "csrattrs", "response", peer, says ? answer.body.length : 0, {
-      carries: says ? [known.wishes.fact] : [],
-      decoded: { elements: elements.length },
+    this.#tell((run) => {
+      recordFrame(run, "csrattrs", "response", peer, says ? answer.body.length : 0, {
+        carries: says ? [known.wishes.fact] : [],
+        decoded: { elements: elements.length },
+      });
+      if (says) note(run, "learn", known.wishes, "device", encodeCsrAttrs(elements));
     });
-    if (says) note(run, "learn", known.wishes, "device", encodeCsrAttrs(elements));
   }
 
   authorities(answer: HttpResponse, peer: Peer, authorities: readonly Certificate[], signaturesVerified: number): void {
-    const run = this.#run;
-    if (run === undefined) return;
-    recordFrame(run, "cacerts", "response", peer, answer.body.length, {
-      carries: [known.domainAnchor.fact, known.anchor.fact],
-      decoded: { certificates: authorities.length },
-    });
-    recordVerifications(run, "device", "CA certificates", signaturesVerified);
     const root = authorities[0];
-    if (root !== undefined) note(run, "learn", known.domainAnchor, "device", root.raw);
+    this.#tell((run) => {
+      recordFrame(run, "cacerts", "response", peer, answer.body.length, {
+        carries: [known.domainAnchor.fact, known.anchor.fact],
+        decoded: { certificates: authorities.length },
+      });
+      recordVerifications(run, "device", "CA certificates", signaturesVerified);
+      if (root !== undefined) note(run, "learn", known.domainAnchor, "device", root.raw);
+    });
   }
 
   requested(operation: string, request: HttpRequest, peer: Peer, key: DeviceKey): void {
@@ -178,9 +175,9 @@ export class DeviceLedger {
   }
 
   /** The key that the server has made; `certified` follows. */
-  received({ form }: DeliveredKey): void {
+  received({ form }: DeliveredKey, { signer }: DeviceKey): void {
     this.#deliveredForm = form;
-    if (this.#run !== undefined) note(this.#run, "learn", known.serverKey, "device");
+    if (this.#run !== undefined) note(this.#run, "learn", known.serverKey, "device", signer.publicKey);
   }
 
   finish(outcome: RunOutcome, reason: string): void {
@@ -194,8 +191,14 @@ export class DeviceLedger {
     this.finish("failed", messageOf(error));
   }
 
-  #credential(): "idevid" | "ldevid" | "password" | "anonymous" {
+  #tell(record: (run: RunRecorder) => void): void {
+    if (!this.#answered) this.#told.push(record);
+    if (this.#run !== undefined) record(this.#run);
+  }
+
+  #credential(): "idevid" | "ldevid" | "password" | "psk" | "anonymous" {
     const { identity, credentials } = this.#settings;
+    if (identity === undefined && this.#settings.server.trust.kind === "psk") return "psk";
     return identity?.credential ?? (credentials === undefined ? "anonymous" : "password");
   }
 }

@@ -5,19 +5,19 @@ import { buildCertificationRequest } from "../../pki/csr.ts";
 import type { RequestRequirements } from "../../pki/csr-attributes-requirements.ts";
 import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
 import type { DeviceKey, ServerAnchors } from "../ports.ts";
-import { acceptAuthorities, acceptCertificate, anchorsAmong, newestRoot } from "./accept.ts";
+import { acceptCertificate, anchorsAmong } from "./accept.ts";
 import { Backoff } from "./backoff.ts";
 import { busyPause, labelPattern, operationNames, runHeader } from "./constants.ts";
-import { keyKindFor, requestContent, requirementsIn, requireWantedKey, signerFor } from "./device-attributes.ts";
+import { keyKindFor, requestContent, requireWantedKey, signerFor } from "./device-attributes.ts";
 import { type HttpAuthentication, httpAuthentication } from "./device-authentication.ts";
 import type { EstDeviceEnv, EstDeviceSettings, EstTrust } from "./device-env.ts";
-import { DeviceLedger, type PendingKey } from "./device-ledger.ts";
+import { DeviceLedger } from "./device-ledger.ts";
+import { dial, requestAuthorities, requestRequirements } from "./device-reads.ts";
 import { type Asking, ask } from "./device-redirect.ts";
 import { protectionAttributes, takeServerKey } from "./device-server-key.ts";
 import { establishTrust } from "./device-trust.ts";
 import { EstFailed } from "./errors.ts";
 import { decodeResponse, encodeRequest } from "./http.ts";
-import { decodeCsrAttrs } from "./http-csrattrs.ts";
 import { decodeGenerated } from "./http-generated.ts";
 import { challengePassword } from "./keys.ts";
 
@@ -68,7 +68,7 @@ async function exchange(
   const authentication = httpAuthentication(settings, env.randomness);
   const established = await establishTrust(settings, env);
   let { anchors } = established;
-  let key: PendingKey | undefined;
+  let key: DeviceKey | undefined;
   let authorities: readonly Certificate[] | undefined;
   let requirements: RequestRequirements | undefined;
   let csr: Uint8Array | undefined;
@@ -79,16 +79,21 @@ async function exchange(
       ledger.connected(connection.peer, established);
       if (authorities === undefined) {
         // 4.1.2: the CA's certificates first, from a server that is authenticated.
-        authorities = await requestAuthorities(connection, anchors, settings, env, ledger);
+        const read = await requestAuthorities(connection, anchors, settings, env, ledger);
+        ({ authorities } = read);
         if (anchors.kind === "implicit") anchors = await madeExplicit(authorities, env);
+        if (read.ended) continue;
       }
-      requirements ??= await requestRequirements(operation, connection, anchors, settings, env, ledger);
-      key ??= await pendingKey(requirements, settings, env);
-      ledger.keyed(key);
+      if (requirements === undefined) {
+        const read = await requestRequirements(operation, connection, anchors, settings, env, ledger);
+        ({ requirements } = read);
+        if (read.ended) continue;
+      }
+      key ??= await pendingKey(requirements, settings, env, ledger);
       const asked = await requestCertificate(
         operation,
         connection,
-        { csr, requirements, key: key.key, authentication },
+        { csr, requirements, key, authentication },
         settings,
         anchors,
         env,
@@ -105,13 +110,13 @@ async function exchange(
       if (response.kind !== "pending") {
         const made =
           response.kind === "generated" ? takeServerKey(response.key, settings, authorities, peer, env) : undefined;
-        const certified = made ?? key.key;
+        const certified = made ?? key;
         const accepted = acceptCertificate(response.certificates, certified, authorities, env.clock.now());
-        if (response.kind === "generated") ledger.received(response.key);
+        if (response.kind === "generated") ledger.received(response.key, certified);
         ledger.certified(operation, answer, peer, accepted.certificate, accepted.signaturesVerified);
         await env.storage.saveCredential({
           key: certified,
-          ...(made === undefined ? {} : { replaces: key.key }),
+          ...(made === undefined ? {} : { replaces: key }),
           certificate: accepted.certificate.raw,
           chain: accepted.chain.map((issuer) => issuer.raw),
           authorities: authorities.map((authority) => authority.raw),
@@ -200,6 +205,11 @@ function checkSettings(operation: string, { server, identity }: EstDeviceSetting
       "anchor-missing",
       "no trust anchor was given; get the CA certificate of the server's operator (there: hatchery ca export) and pass it",
     );
+  if (trust.kind === "psk" && isGuessable(trust.key))
+    throw new EstFailed(
+      "psk-guessable",
+      "a pre-shared key has at least 32 random octets: whoever answers the device once can try all passwords against what it sent",
+    );
   if (server.label !== undefined && (!labelPattern.test(server.label) || operationNames.has(server.label))) {
     throw new EstFailed(
       "url-malformed",
@@ -211,15 +221,6 @@ function checkSettings(operation: string, { server, identity }: EstDeviceSetting
   }
 }
 
-function dial(
-  { server, identity }: EstDeviceSettings,
-  trust: ServerAnchors,
-  env: EstDeviceEnv,
-): Promise<Connection<HttpRequest, HttpResponse>> {
-  const { host, port } = server;
-  return env.dial({ host, port, trust, ...(identity === undefined ? {} : { identity }) }, env.signal);
-}
-
 /**
  * The key of an enrolment that was interrupted, or a new one, stored before anybody certifies it. What cannot be asked for ends
  * the run before there is one.
@@ -228,74 +229,19 @@ async function pendingKey(
   requirements: RequestRequirements,
   settings: EstDeviceSettings,
   env: EstDeviceEnv,
-): Promise<PendingKey> {
+  ledger: DeviceLedger,
+): Promise<DeviceKey> {
   requestContent(requirements, settings);
   const kept = await env.storage.pendingKey();
   if (kept !== undefined) {
     requireWantedKey(requirements, kept);
-    return { key: kept, generated: false };
+    ledger.keyed(kept, false);
+    return kept;
   }
   const key = await env.keys.generate(keyKindFor(requirements, settings.keyKind));
   await env.storage.savePendingKey(key);
-  return { key, generated: true };
-}
-
-/** A GET. It may be answered elsewhere, because it tells nothing: the device's certificate stays here. */
-function reading(
-  operation: "cacerts" | "csrattrs",
-  trust: ServerAnchors,
-  { identity: _, ...anonymous }: EstDeviceSettings,
-  env: EstDeviceEnv,
-  ledger: DeviceLedger,
-): Asking {
-  const { server } = anonymous;
-  return {
-    operation,
-    make: async () => encodeRequest(operation, server.label, undefined, undefined),
-    dial: (origin) => dial({ ...anonymous, server: { ...server, ...origin } }, trust, env),
-    mayLeave: true,
-    sent: (request, peer) => ledger.asked(operation, request, peer),
-    redirected: (answer, peer) => ledger.redirected(operation, answer, peer),
-  };
-}
-
-/** RFC 7030 4.5: what the CA wants in the request, asked for before there is a key. */
-async function requestRequirements(
-  operation: EnrollOperation,
-  connection: Connection<HttpRequest, HttpResponse>,
-  trust: ServerAnchors,
-  settings: EstDeviceSettings,
-  env: EstDeviceEnv,
-  ledger: DeviceLedger,
-): Promise<RequestRequirements> {
-  if (settings.csrattrs === "never") return requirementsIn([]);
-  const asking = reading("csrattrs", trust, settings, env, ledger);
-  const { answer, peer } = await ask(connection, settings.server, asking, env.signal);
-  const elements = decodeCsrAttrs(answer, env.clock.now());
-  ledger.requirements(answer, peer, elements);
-  const requirements = requirementsIn(elements);
-  // RFC 7030 4.4.1: nobody looks at the key of such a request.
-  return operation === "serverkeygen" ? { ...requirements, keys: [], signatureAlgorithms: [] } : requirements;
-}
-
-async function requestAuthorities(
-  connection: Connection<HttpRequest, HttpResponse>,
-  trust: ServerAnchors,
-  settings: EstDeviceSettings,
-  env: EstDeviceEnv,
-  ledger: DeviceLedger,
-): Promise<readonly Certificate[]> {
-  const { kind, anchors } = trust;
-  const asking = reading("cacerts", trust, settings, env, ledger);
-  const { answer, peer } = await ask(connection, settings.server, asking, env.signal);
-  const response = decodeResponse("cacerts", answer, env.clock.now());
-  // 4.1.3: any status but 200 ends the enrolment; decodeResponse lets no 202 through for cacerts.
-  const published = response.kind === "certificates" ? response.certificates : [];
-  // An implicit anchor vouches for the server's name; of the CA nothing is known yet but that this server says so.
-  const trusted = kind === "explicit" ? anchors : [newestRoot(published).raw];
-  const { authorities, signaturesVerified } = acceptAuthorities(published, trusted, env.clock.now());
-  ledger.authorities(answer, peer, authorities, signaturesVerified);
-  return authorities;
+  ledger.keyed(key, true);
+  return key;
 }
 
 async function certificationRequest(

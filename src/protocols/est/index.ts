@@ -11,7 +11,7 @@ export {
   waitingLifetime,
   wellKnown,
 } from "./constants.ts";
-export { type EnrolledCredential, enroll } from "./device.ts";
+export { type EnrolledCredential, type EnrollOperation, enroll } from "./device.ts";
 export type {
   AnchorCandidate,
   EstDeviceEnv,

@@ -48,7 +48,8 @@ export async function makeKey(
   const { signer, privateKey } = await deviceKeys.generate(serverKey);
   const purpose = "key of the device";
   run.operation({ operation: "keygen", algorithm: serverKey, role: "coordinator", purpose, evidence: "counted" });
-  note(run, "derive", known.serverKey, "coordinator");
+  // Known by its public half: nothing of the private one is in the ledger, no fingerprint either.
+  note(run, "derive", known.serverKey, "coordinator", signer.publicKey);
   const extensions = subjectAltName === undefined ? [] : [subjectAltName];
   const request = parseCertificationRequest(await buildCertificationRequest({ subject, signer, extensions }));
   return { privateKey, request, protection };

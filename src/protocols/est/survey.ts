@@ -2,10 +2,13 @@ import type { DeclaredFact, DeclaredStep, Survey } from "../../knowledge/survey.
 
 /** First enrolments by who the device is, under an anchor that it was given. */
 const enrolling = ["est/idevid", "est/password", "est/anonymous"] as const;
-const anchored = [...enrolling, "est/reenroll"] as const;
+const anchored = [...enrolling, "est/reenroll", "est/serverkeygen"] as const;
 /** First enrolments by how the device comes to trust the server; it may be anybody. */
 const bootstrapping = ["est/implicit", "est/fingerprint", "est/fingerprint-preset"] as const;
 const all = [...anchored, ...bootstrapping, "est/tls-psk"] as const;
+
+/** Where the device makes its key. */
+const ownKey = all.filter((variant) => variant !== "est/serverkeygen");
 
 /** EST's row of the survey: what RFC 7030 says that everybody knows, does and learns. */
 export const estSurvey: Survey = {
@@ -31,7 +34,7 @@ export const estSurvey: Survey = {
       status: "runs",
       manufacturerBurden: 0,
     },
-    { id: "est/serverkeygen", title: "key made by the server", status: "declared-only", manufacturerBurden: 3 },
+    { id: "est/serverkeygen", title: "key made by the server", status: "runs", manufacturerBurden: 3 },
     { id: "est/coaps", title: "EST over CoAP and DTLS", status: "declared-only", manufacturerBurden: 3 },
   ],
   terms: [
@@ -91,7 +94,7 @@ export const estSurvey: Survey = {
       after: ["device", "coordinator"],
       uniqueness: "per-device",
       mutability: "immutable",
-      variants: ["est/idevid"],
+      variants: ["est/idevid", "est/serverkeygen"],
       source: "RFC 7030 2.1",
     }),
     fact("est.device.idevid-key", "key.private", "private key of the manufacturer's certificate", {
@@ -102,7 +105,7 @@ export const estSurvey: Survey = {
       after: ["device"],
       uniqueness: "per-device",
       mutability: "immutable",
-      variants: ["est/idevid"],
+      variants: ["est/idevid", "est/serverkeygen"],
       source: "RFC 7030 2.1",
     }),
     fact("est.device.serial", "id.serial", "serial number in the manufacturer's certificate", {
@@ -113,7 +116,7 @@ export const estSurvey: Survey = {
       after: ["device", "coordinator"],
       uniqueness: "per-device",
       mutability: "immutable",
-      variants: ["est/idevid"],
+      variants: ["est/idevid", "est/serverkeygen"],
       source: "IEEE 802.1AR 8.6",
     }),
     fact("est.manufacturer.anchor", "ta.manufacturer", "anchor of the manufacturer, registered by the operator", {
@@ -124,7 +127,7 @@ export const estSurvey: Survey = {
       after: ["coordinator"],
       uniqueness: "per-model",
       mutability: "rotating",
-      variants: ["est/idevid"],
+      variants: ["est/idevid", "est/serverkeygen"],
       source: "RFC 7030 3.3.2",
     }),
     fact("est.device.psk-identity", "id.account", "name of the pre-shared key", {
@@ -278,7 +281,7 @@ export const estSurvey: Survey = {
       after: ["device"],
       uniqueness: "per-device",
       mutability: "erased-by-reset",
-      variants: all,
+      variants: ownKey,
       source: "RFC 7030 4.2.1",
     }),
     fact("est.device.public-key", "key.public.raw", "new public key, with proof of possession", {
@@ -289,8 +292,19 @@ export const estSurvey: Survey = {
       after: ["device", "coordinator"],
       uniqueness: "per-device",
       mutability: "erased-by-reset",
-      variants: all,
+      variants: ownKey,
       source: "RFC 7030 4.2.1",
+    }),
+    fact("est.device.server-key", "key.private", "new private key that the server has made", {
+      crypto: "asym-private",
+      secrecy: "confidential",
+      provenance: "generated-by-coordinator",
+      before: [],
+      after: ["device", "coordinator"],
+      uniqueness: "per-device",
+      mutability: "erased-by-reset",
+      variants: ["est/serverkeygen"],
+      source: "RFC 7030 4.4",
     }),
     fact("est.device.certificate", "cert.ldevid", "operational certificate", {
       crypto: "certificate",
@@ -351,7 +365,7 @@ export const estSurvey: Survey = {
       channel: "ip.site",
       frames: ["TLS client authentication"],
       floor: 1,
-      variants: ["est/idevid", "est/reenroll"],
+      variants: ["est/idevid", "est/reenroll", "est/serverkeygen"],
       source: "RFC 7030 3.3.2",
     }),
     step("est.psk", "trust", "device", "names its pre-shared key and proves it in the TLS handshake, as the server does", {
@@ -375,6 +389,13 @@ export const estSurvey: Survey = {
       floor: 2,
       variants: ["est/idevid", "est/password", "est/tls-psk", ...bootstrapping],
       source: "RFC 7030 4.2.1",
+    }),
+    step("est.serverkeygen", "deliver", "device", "asks for a key and its certificate", {
+      channel: "ip.site",
+      frames: ["serverkeygen request", "serverkeygen response"],
+      floor: 2,
+      variants: ["est/serverkeygen"],
+      source: "RFC 7030 4.4",
     }),
     step("est.enroll-twice", "deliver", "device", "asks for a certificate, waits, and asks again", {
       channel: "ip.site",
@@ -419,8 +440,15 @@ export const estSurvey: Survey = {
     {
       property: "coordinator-knew-private-key",
       holds: false,
-      variants: all,
+      variants: ownKey,
       source: "RFC 7030 4.2.1",
+      evidence: "D->M",
+    },
+    {
+      property: "coordinator-knew-private-key",
+      holds: true,
+      variants: ["est/serverkeygen"],
+      source: "RFC 7030 4.4",
       evidence: "D->M",
     },
     { property: "coordinator-decides", holds: true, variants: all, source: "RFC 7030 3.7", evidence: "D->M" },
