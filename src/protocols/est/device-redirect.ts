@@ -25,6 +25,14 @@ export interface Asking {
   readonly redirected?: (answer: HttpResponse, peer: Peer) => void;
 }
 
+export interface Asked {
+  readonly answer: HttpResponse;
+  /** Who answered: the server, or where it led to. */
+  readonly peer: Peer;
+  /** The server has ended the association that was asked over (RFC 9112 9.6). */
+  readonly ended: boolean;
+}
+
 /**
  * Asks over `connection` and follows redirects: on the same association within an origin, on a new one that ends with the
  * answer elsewhere. Throws EstFailed `redirected` for one that is not followed; does not look at any other answer.
@@ -34,16 +42,18 @@ export async function ask(
   origin: Origin,
   asking: Asking,
   signal: AbortSignal | undefined,
-): Promise<{ readonly answer: HttpResponse; readonly peer: Peer }> {
+): Promise<Asked> {
   let current = connection;
   let here = origin;
   try {
     let request = await asking.make(current.peer);
     let followed = 0;
+    let ended = false;
     for (;;) {
       const authorized = asking.authentication?.authorized(request) ?? request;
       asking.sent?.(authorized, current.peer);
       const answer = await current.request(authorized, signal);
+      if (current === connection && endsAssociation(answer)) ended = true;
       if (asking.authentication?.challenged(answer) === true) {
         if (!endsAssociation(answer)) continue;
         if (current !== connection) await current.close();
@@ -51,7 +61,7 @@ export async function ask(
         request = { ...(await asking.make(current.peer)), path: request.path };
         continue;
       }
-      if (!isFollowed(request.method, answer.status)) return { answer, peer: current.peer };
+      if (!isFollowed(request.method, answer.status)) return { answer, peer: current.peer, ended };
       asking.redirected?.(answer, current.peer);
       followed += 1;
       const target = targetOf(answer, here, asking.operation);

@@ -185,6 +185,36 @@ test("ok/a device that was switched off goes on with the key that it had stored"
   assert.equal(house.saved.credentials, 1);
 });
 
+const busy =
+  (headers: HttpResponse["headers"]): Answer =>
+  async () => ({ status: 503, headers, body: utf8("") });
+
+test("ok/a busy server is asked again over a new association, not before it said, and not all at once", async () => {
+  const answers = [busy([["Retry-After", "8"]]), busy([]), certificateBy(() => house.root)];
+  const told: (readonly [number, string])[] = [];
+  const house: World = await world(answers);
+  const before = house.env.clock.now();
+  await enroll("simpleenroll", house.settings, {
+    ...house.env,
+    waiting: (seconds, _, why) => void told.push([seconds, why]),
+  });
+  const waited = house.env.clock.now() - before;
+  assert.ok(waited >= 8_000 + 10_000 && waited <= 1.25 * (8_000 + 10_000), `${waited}`);
+  assert.deepEqual(
+    told.map(([, why]) => why),
+    ["busy", "busy"],
+  );
+  assert.equal(house.associations.length, 3);
+  assert.equal(house.ledgers[0]?.outcome, "granted");
+});
+
+test("fail/a server that is busy for longer than patience: at once, with what it said", async () => {
+  const house: World = await world([busy([["Retry-After", "61"]])]);
+  const before = house.env.clock.now();
+  await assert.rejects(enroll("simpleenroll", house.settings, house.env), { code: "server-busy", message: /\(503\)/ });
+  assert.equal(house.env.clock.now(), before);
+});
+
 test("fail/patience ends: the key is kept and the error says what to do", async () => {
   const house: World = await world(new Array(20).fill(pending));
   await assert.rejects(enroll("simpleenroll", house.settings, house.env), (error: unknown) => {
@@ -221,7 +251,11 @@ const misbehaving: readonly (readonly [string, (house: () => World) => Answer, s
     () => async () => ({ status: 200, headers: [["Content-Type", "application/pkcs7-mime"]], body: utf8("AAAA") }),
     "response-malformed",
   ],
-  ["redirects", () => async () => ({ status: 307, headers: [["Location", "/"]], body: utf8("") }), "redirected"],
+  [
+    "redirects to another server",
+    () => async () => ({ status: 307, headers: [["Location", "https://other.example/"]], body: utf8("") }),
+    "redirected",
+  ],
   [
     "answers 202 without Retry-After",
     () => async () => ({ status: 202, headers: [], body: utf8("") }),
@@ -254,6 +288,12 @@ for (const [name, change, operation, code] of [
   [
     "no anchor",
     { server: { host: "est.example", port: 443, trust: { kind: "explicit", anchors: [] } } },
+    "simpleenroll",
+    "anchor-missing",
+  ],
+  [
+    "no implicit anchor",
+    { server: { host: "est.example", port: 443, trust: { kind: "implicit", anchors: [] } } },
     "simpleenroll",
     "anchor-missing",
   ],
