@@ -43,14 +43,14 @@ export function httpsAccess(
   timeouts: Partial<ClientTimeouts> = {},
 ): Pick<EstDeviceEnv, "dial" | "fetchUnauthenticated"> {
   return {
-    dial: ({ host, port, trust: { kind, anchors }, identity }, signal) =>
+    dial: ({ host, port, trust, identity }, signal) =>
       dialHttps({
         url: originOf(host, port),
         // RFC 7030 3.6.1: id-kp-cmcRA stands for the name of the host under the CA's own anchors, and under no others (3.6.2).
         trust:
-          kind === "explicit"
-            ? { kind: "anchors", anchors, acceptOtherName: isForRegistrationAuthority }
-            : { kind, anchors },
+          trust.kind === "explicit"
+            ? { kind: "anchors", anchors: trust.anchors, acceptOtherName: isForRegistrationAuthority }
+            : trust,
         timeouts,
         ...(identity === undefined ? {} : { credential: { chain: identity.chain, key: privateKeyOf(identity.key) } }),
         ...(signal === undefined ? {} : { signal }),

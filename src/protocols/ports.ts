@@ -303,12 +303,13 @@ export interface DialTarget {
 
 /**
  * What a server is trusted by, and nothing else: anchors in DER. `explicit` ones belong to the one CA that the device is with,
- * `implicit` ones to whoever names servers for the whole world, so that only the name tells the right server from another.
+ * `implicit` ones to whoever names servers for the whole world, so that only the name tells the right server from another. Or a
+ * key that both have, and then no certificate at all.
  */
-export interface ServerAnchors {
-  readonly kind: "explicit" | "implicit";
-  readonly anchors: readonly Uint8Array[];
-}
+export type ServerAnchors =
+  | { readonly kind: "explicit"; readonly anchors: readonly Uint8Array[] }
+  | { readonly kind: "implicit"; readonly anchors: readonly Uint8Array[] }
+  | { readonly kind: "psk"; readonly identity: string; readonly key: Uint8Array };
 
 /**
  * One GET to a server that nobody has authenticated, on an association of its own that ends with the answer. No header field, no

@@ -10,7 +10,7 @@ import { enrolDevice, manufactured, startService, type TestService } from "./ser
 let service: TestService;
 
 before(async () => {
-  service = await startService();
+  service = await startService({ pskPort: 0 });
 });
 
 after(() => service.close());
@@ -39,6 +39,13 @@ const realRuns: { readonly [variant: string]: () => Promise<Run> } = {
     await service.call("PUT", "/est-users/survey-2", { password: "correct horse", devices: "survey-*" });
     const credentials = { user: "survey-2", password: "correct horse" };
     return bothEnds((await enrolDevice(service, "simpleenroll", "survey-2", { credentials })).ledger);
+  },
+
+  async "est/tls-psk"() {
+    const { key } = await service.call<{ readonly key: string }>("PUT", "/est-psks/survey-5", { devices: "survey-5" });
+    const trust = { kind: "psk", identity: "survey-5", key: Buffer.from(key, "hex") } as const;
+    const server = { host: "127.0.0.1", port: service.door("psk"), trust };
+    return bothEnds((await enrolDevice(service, "simpleenroll", "survey-5", { server })).ledger);
   },
 
   async "est/anonymous"() {

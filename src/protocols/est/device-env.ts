@@ -25,6 +25,8 @@ export type EstTrust =
   | { readonly kind: "explicit"; readonly anchors: readonly Uint8Array[] }
   /** RFC 7030 3.6.2: roots that vouch for the names of servers, in DER; the name has to be the one in `host`. */
   | { readonly kind: "implicit"; readonly anchors: readonly Uint8Array[] }
+  /** RFC 7030 3.3.3: a key that only the right server has; it proves the device as well. */
+  | { readonly kind: "psk"; readonly identity: string; readonly key: Uint8Array }
   /** RFC 7030 4.1.1: SHA-256 or SHA-512 of a CA certificate in DER, known beforehand. */
   | { readonly kind: "fingerprint"; readonly fingerprint: Uint8Array }
   /** RFC 7030 4.1.1: a person compares the fingerprint of the CA certificate; anything but true ends the run. */

@@ -17,16 +17,16 @@ export function trustVariantOf(
 /** What the device trusted the server by, and where it had that from: given, shipped with the system, or confirmed by a person. */
 export function recordTrust(
   run: RunRecorder,
-  { kind, anchors }: ServerAnchors,
+  trust: ServerAnchors,
   bootstrap: Bootstrap | undefined,
 ): void {
   if (bootstrap !== undefined) {
     recordBootstrap(run, bootstrap);
-  } else if (kind === "implicit") {
+  } else if (trust.kind === "implicit") {
     // Hundreds of roots are one thing that the device knows.
     note(run, "hold", known.implicitAnchors, "device");
-  } else {
-    for (const anchor of anchors) note(run, "hold", known.anchor, "device", anchor);
+  } else if (trust.kind === "explicit") {
+    for (const anchor of trust.anchors) note(run, "hold", known.anchor, "device", anchor);
   }
 }
 

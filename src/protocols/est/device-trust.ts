@@ -32,11 +32,17 @@ export interface Bootstrap {
  */
 export async function establishTrust(settings: EstDeviceSettings, env: EstDeviceEnv): Promise<EstablishedTrust> {
   const { trust } = settings.server;
-  if (trust.kind === "explicit") return { anchors: trust };
+  // Nobody behind the key's port has a certificate, so what was trusted before helps nothing there.
+  if (trust.kind === "explicit" || trust.kind === "psk") return { anchors: trust };
   const kept = await env.storage.anchors();
   if (kept !== undefined) return { anchors: { kind: "explicit", anchors: kept } };
   if (trust.kind === "implicit") return { anchors: trust };
   return bootstrap(settings, trust, env);
+}
+
+/** RFC 7030 3.3.3 demands resistance to dictionaries. 32 random octets are text about once in 10^13. */
+export function isGuessable(key: Uint8Array): boolean {
+  return key.length < 32 || key.every((octet) => octet >= 0x20 && octet < 0x7f) || new Set(key).size < 8;
 }
 
 /**

@@ -10,19 +10,25 @@ import { Backoff } from "./backoff.ts";
 import { busyPause, labelPattern, operationNames, runHeader } from "./constants.ts";
 import { keyKindFor, requestContent, requireWantedKey, signerFor } from "./device-attributes.ts";
 import { type HttpAuthentication, httpAuthentication } from "./device-authentication.ts";
+import { buildFullRequest, type CmcTransaction, decodeFullResponse, extensionsForCmc } from "./device-cmc.ts";
 import type { EstDeviceEnv, EstDeviceSettings, EstTrust } from "./device-env.ts";
 import { DeviceLedger } from "./device-ledger.ts";
 import { dial, requestAuthorities, requestRequirements } from "./device-reads.ts";
 import { type Asking, ask } from "./device-redirect.ts";
 import { protectionAttributes, takeServerKey } from "./device-server-key.ts";
-import { establishTrust } from "./device-trust.ts";
+import { establishTrust, isGuessable } from "./device-trust.ts";
 import { EstFailed } from "./errors.ts";
 import { decodeResponse, encodeRequest } from "./http.ts";
-import { decodeGenerated } from "./http-generated.ts";
+import { encodeFullCmc } from "./http-fullcmc.ts";
+import { decodeGenerated, type GeneratedResponse } from "./http-generated.ts";
 import { challengePassword } from "./keys.ts";
+import type { EstResponse } from "./messages.ts";
 
-/** `serverkeygen`: the key is the server's, and the one that the device makes only tells its request from others. */
-export type EnrollOperation = "simpleenroll" | "simplereenroll" | "serverkeygen";
+/**
+ * `serverkeygen`: the key is the server's, and the one that the device makes only tells its request from others. `fullcmc`: an
+ * enrolment, or with the CA's own certificate a renewal, in messages of CMC.
+ */
+export type EnrollOperation = "simpleenroll" | "simplereenroll" | "serverkeygen" | "fullcmc";
 
 export interface EnrolledCredential {
   readonly certificate: Certificate;
@@ -101,10 +107,7 @@ async function exchange(
       );
       ({ csr } = asked);
       const { answer, peer } = asked;
-      const response =
-        operation === "serverkeygen" && answer.status === 200
-          ? decodeGenerated(answer)
-          : decodeResponse(operation, answer, env.clock.now());
+      const response = decodeAnswer(operation, asked, authorities, env.clock.now());
       const run = singleField(answer.headers, runHeader);
       ledger.serverRun = run;
       if (response.kind !== "pending") {
@@ -141,6 +144,27 @@ async function exchange(
   }
 }
 
+/** An answer, and what the request was that it answers. */
+interface Asked {
+  readonly answer: HttpResponse;
+  readonly peer: Peer;
+  readonly csr: Uint8Array;
+  /** Of fullcmc. */
+  readonly transaction: CmcTransaction | undefined;
+}
+
+function decodeAnswer(
+  operation: EnrollOperation,
+  { answer, transaction }: Asked,
+  authorities: readonly Certificate[],
+  now: number,
+): EstResponse | GeneratedResponse {
+  if (transaction !== undefined) return decodeFullResponse(answer, transaction, authorities, now);
+  return operation === "serverkeygen" && answer.status === 200
+    ? decodeGenerated(answer)
+    : decodeResponse(operation, answer, now);
+}
+
 /** Why the device asks again later: a person has to decide (202), or the server is busy (503). */
 type Pause =
   | { readonly why: "decision"; readonly run: string | undefined; readonly milliseconds: number }
@@ -175,10 +199,11 @@ async function requestCertificate(
   anchors: ServerAnchors,
   env: EstDeviceEnv,
   ledger: DeviceLedger,
-): Promise<{ readonly answer: HttpResponse; readonly peer: Peer; readonly csr: Uint8Array }> {
-  const { server, binding } = settings;
+): Promise<Asked> {
+  const { server, binding, identity } = settings;
   // 4.2.3: the same request is repeated; only one that is bound to its association has to be made again.
   let current = binding === "auto" ? undefined : csr;
+  let transaction: CmcTransaction | undefined;
   const asking: Asking = {
     operation,
     async make(peer) {
@@ -186,7 +211,10 @@ async function requestCertificate(
         binding === "never" && current !== undefined
           ? current
           : await certificationRequest(operation, requirements, settings, key, peer);
-      return encodeRequest(operation, server.label, current, undefined);
+      if (operation !== "fullcmc") return encodeRequest(operation, server.label, current, undefined);
+      const full = await buildFullRequest(current, key, identity, env.randomness);
+      ({ transaction } = full);
+      return encodeFullCmc(server.label, full.message);
     },
     dial: (origin) => dial({ ...settings, server: { ...server, ...origin } }, anchors, env),
     mayLeave: settings.redirect === "other-origin",
@@ -195,7 +223,7 @@ async function requestCertificate(
     redirected: (answer, peer) => ledger.redirected(operation, answer, peer),
   };
   const { answer, peer } = await ask(connection, server, asking, env.signal);
-  return { answer, peer, csr: current as Uint8Array };
+  return { answer, peer, csr: current as Uint8Array, transaction };
 }
 
 function checkSettings(operation: string, { server, identity }: EstDeviceSettings): void {
@@ -251,8 +279,11 @@ async function certificationRequest(
   key: DeviceKey,
   peer: Peer,
 ): Promise<Uint8Array> {
+  const content = requestContent(requirements, settings);
+  const forCmc = operation === "fullcmc" ? extensionsForCmc(key, settings.identity) : [];
   return buildCertificationRequest({
-    ...requestContent(requirements, settings),
+    ...content,
+    extensions: [...content.extensions, ...forCmc],
     signer: signerFor(requirements, key),
     ...(settings.binding === "auto" ? { challengePassword: challengePassword(peer) } : {}),
     ...(operation === "serverkeygen" ? { attributes: protectionAttributes(settings) } : {}),

@@ -212,6 +212,7 @@ export type EstDeviceFailure =
   | "fingerprint-not-found"
   | "fingerprint-declined"
   | "anchor-missing"
+  | "psk-guessable"
   | "anchors-not-confirmed"
   | "encryption-impossible"
   | "key-not-encrypted"

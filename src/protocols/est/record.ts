@@ -144,7 +144,8 @@ export function recordHandshake(
     const carries = [known.pskIdentity.fact];
     run.frame({ ...common, protection: "none", from: "device", to: "coordinator", name: tlsClient, carries, decoded: {} });
     note(run, "hold", known.pskIdentity, by, identity);
-    note(run, "hold", known.psk, by);
+    // The handshake has proven it, and nobody shows it: what both ends derive of it alone stands for it.
+    note(run, "hold", known.psk, by, peer.exporter("EXPORTER-hatchery-psk", 32));
   }
   declareHandshakeOperations(run, identity === undefined, clientChain.length > 0);
   if (clientChain.length === 0) return;
