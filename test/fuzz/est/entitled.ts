@@ -19,16 +19,25 @@ export interface Asked {
 
 /**
  * Fails unless the certificate is one that the operator of `world` would have issued for what was asked: for the key of the
- * request, which signed it, and for no name but those that the client's credential covers. It judges by the operator's
+ * request, which signed it, unless the server is to make one, and for no name but those that the client's credential covers. It judges by the operator's
  * intentions alone, without the server's rooms.
  */
 export function checkCertificate(world: World, asked: Asked, certificates: readonly Uint8Array[]): void {
   const { message } = asked;
-  assert.ok(message.kind !== "malformed" && message.kind !== "cacerts" && message.kind !== "csrattrs", "a certificate without a request");
+  assert.ok(
+    message.kind !== "malformed" && message.kind !== "cacerts" && message.kind !== "csrattrs",
+    "a certificate without a request",
+  );
   assert.equal(certificates.length, 1);
   const certificate = parseCertificate(certificates[0] as Uint8Array);
-  assert.ok(equal(certificate.subjectPublicKeyInfo, message.csr.subjectPublicKeyInfo), "a certificate for another key");
-  assert.ok(verifyProofOfPossession(message.csr), "a certificate without proof of possession");
+  // In serverkeygen nobody looks at the request's key (RFC 7030 4.4.1).
+  if (message.kind !== "serverkeygen") {
+    assert.ok(
+      equal(certificate.subjectPublicKeyInfo, message.csr.subjectPublicKeyInfo),
+      "a certificate for another key",
+    );
+    assert.ok(verifyProofOfPossession(message.csr), "a certificate without proof of possession");
+  }
   assert.ok(signedBy(certificate, world.issuing.certificate), "a certificate by another CA");
   assert.notEqual(basicConstraintsOf(certificate.extensions)?.cA, true);
   assert.deepEqual([...(keyUsageOf(certificate.extensions) ?? [])], ["digitalSignature"]);

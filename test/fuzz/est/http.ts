@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { equal, utf8, view } from "../../../src/core/bytes.ts";
+import { privateKeyToDer } from "../../../src/crypto/keys.ts";
 import { parseCertificate } from "../../../src/pki/certificate.ts";
 import { decodeCertsOnly } from "../../../src/pki/cms.ts";
 import { EstFailed, EstRefused } from "../../../src/protocols/est/errors.ts";
 import { now } from "../../../src/protocols/est/fixtures.test-support.ts";
 import { decodeRequest, decodeResponse, encodeReply, encodeRequest } from "../../../src/protocols/est/http.ts";
+import { decodeGenerated } from "../../../src/protocols/est/http-generated.ts";
+import { decodeMultipart } from "../../../src/protocols/est/multipart.ts";
 import type { Headers, HttpRequest, HttpResponse } from "../../../src/transport/http/message.ts";
 import { readsOrRefuses, type Target } from "../harness/target.ts";
-import { certificates, messages, requests } from "../pki/samples.ts";
+import { certificates, keyOf, messages, requests } from "../pki/samples.ts";
 
 /** EST's binding to HTTP: whole messages as bytes, so that heads are damaged as well as bodies. */
 
@@ -43,6 +46,8 @@ export function httpTargets(): readonly Target[] {
   )?.[1];
   const all = [certificates["Ed25519"] as Uint8Array, ...decodeCertsOnly(messages["RFC 7030 A.1"] as Uint8Array)];
   const options = { form: "auto", userAgent: undefined, run: "r1" } as const;
+  const key = { form: "pkcs8", bytes: privateKeyToDer(keyOf("own")) } as const;
+  const generated = { kind: "generated", certificate: certificates["Ed25519"] as Uint8Array, key } as const;
   return [
     {
       name: "decodeRequest",
@@ -67,12 +72,30 @@ export function httpTargets(): readonly Target[] {
       answer: (input) => readsOrRefuses([EstFailed], () => checkResponse("cacerts", responseOf(input))),
     },
     {
+      name: "decodeGenerated",
+      weight: 10,
+      sample: bytesOfResponse(encodeReply("serverkeygen", generated, options)),
+      answer: (input) => readsOrRefuses([EstFailed], () => void decodeGenerated(responseOf(input))),
+    },
+    {
+      name: "decodeMultipart",
+      weight: 10,
+      sample: encodeReply("serverkeygen", generated, options).body,
+      answer: (input) => readsOrRefuses([EstFailed], () => checkMultipart(input)),
+    },
+    {
       name: "decodeResponse, pending",
       weight: 10,
       sample: bytesOfResponse(encodeReply("simpleenroll", { kind: "pending", retryAfter: 10 }, options)),
       answer: (input) => readsOrRefuses([EstFailed], () => checkResponse("simpleenroll", responseOf(input))),
     },
   ];
+}
+
+/** Every body is a part of the message, and bounded with it. */
+function checkMultipart(input: Uint8Array): void {
+  for (const { body } of decodeMultipart(input, "hatchery-key-and-certificate"))
+    assert.ok(body.length === 0 || view(input).includes(body));
 }
 
 function isDecoded(request: HttpRequest): boolean {

@@ -1,16 +1,21 @@
 import assert from "node:assert/strict";
+import { equal } from "../../../src/core/bytes.ts";
 import type { Peer } from "../../../src/core/link.ts";
-import { signerOf } from "../../../src/crypto/keys.ts";
+import { privateKeyFromDer, signerOf } from "../../../src/crypto/keys.ts";
 import { encodeWireBase64 } from "../../../src/encoding/base64.ts";
 import { tags } from "../../../src/encoding/tags.ts";
 import { fingerprinting } from "../../../src/knowledge/fingerprint.ts";
 import { RunRecorder } from "../../../src/knowledge/run.ts";
-import { parseCertificationRequest } from "../../../src/pki/csr.ts";
+import { parseCertificate } from "../../../src/pki/certificate.ts";
+import { buildCertificationRequest, parseCertificationRequest } from "../../../src/pki/csr.ts";
+import { encodeName } from "../../../src/pki/name.ts";
 import { encodeSubjectAltName } from "../../../src/pki/standard-extensions.ts";
 import { type Operation, realm } from "../../../src/protocols/est/constants.ts";
+import { protectionAttributes } from "../../../src/protocols/est/device-server-key.ts";
 import { commonName, now, peer, request, serialNumber } from "../../../src/protocols/est/fixtures.test-support.ts";
 import { decodeRequest, encodeReply, encodeRequest } from "../../../src/protocols/est/http.ts";
 import { encodeDigest } from "../../../src/protocols/est/http-authorization.ts";
+import { protectionAsked } from "../../../src/protocols/est/key-protection.ts";
 import { challengePassword } from "../../../src/protocols/est/keys.ts";
 import type { EstReply, EstRequest } from "../../../src/protocols/est/messages.ts";
 import { estServer } from "../../../src/protocols/est/server.ts";
@@ -21,7 +26,16 @@ import type { Target } from "../harness/target.ts";
 import { keyOf, signed } from "../pki/samples.ts";
 import { type Asked, checkCertificate } from "./entitled.ts";
 import { bytesOfRequest, requestOf } from "./http.ts";
-import { claimedSerial, installer, openWorld, strangeSerial, tenant, texts, type World } from "./world.ts";
+import {
+  claimedSerial,
+  installer,
+  openWorld,
+  registeredKey,
+  strangeSerial,
+  tenant,
+  texts,
+  type World,
+} from "./world.ts";
 
 /**
  * The server against requests that are damaged where they are decoded, and against ones that are damaged and then signed, so
@@ -50,8 +64,20 @@ export async function serverTargets(): Promise<readonly Target[]> {
 
   const withDigest = (http: HttpRequest): HttpRequest => {
     const challenge = { kind: "digest", realm, nonce: "n0nce", algorithm: "SHA-256", stale: false } as const;
-    return { ...http, headers: [...http.headers, ["Authorization", encodeDigest(installer, challenge, http, 1, "cn0nce")]] };
+    return {
+      ...http,
+      headers: [...http.headers, ["Authorization", encodeDigest(installer, challenge, http, 1, "cn0nce")]],
+    };
   };
+
+  const toEncrypt = await buildCertificationRequest({
+    subject: encodeName([serialNumber(claimedSerial)]),
+    signer,
+    attributes: protectionAttributes({
+      serverKey: { kind: "symmetric", identifier: registeredKey, key: new Uint8Array(32) },
+    }),
+  });
+  const forKey = { operation: "serverkeygen" } as const;
 
   /** A request whose information is damaged and then signed. */
   const resigned = (csr: Uint8Array, chain: readonly Uint8Array[], more: Partial<Case> = {}): Case => ({
@@ -106,6 +132,8 @@ export async function serverTargets(): Promise<readonly Target[]> {
       taken: "certificates",
       ask: (input) => ({ http: post(toRenew), chain: [signed(input, issuing.signer)] }),
     },
+    "request for a key, signed": resigned(csr, [claimed.raw], { ...forKey, taken: "generated" }),
+    "request for an encrypted key, signed": resigned(toEncrypt, [claimed.raw], { ...forKey, taken: "generated" }),
     "request without credentials, signed": resigned(toWait, [], { taken: "pending" }),
   };
   // What has a session goes last: the person's yes is a record that the others should not meet.
@@ -129,7 +157,7 @@ interface Case {
   readonly operation?: Operation;
   readonly sample: Uint8Array;
   /** What the sample is answered with: certificates, a request to wait, or a refusal. */
-  readonly taken: "certificates" | "pending" | "not-allowed";
+  readonly taken: "certificates" | "generated" | "pending" | "not-allowed";
   /** What the client sends when the sample is replaced by `input`. */
   readonly ask: (input: Uint8Array) => { readonly http: HttpRequest; readonly chain: readonly Uint8Array[] };
   /** What an earlier request has left; a request that is another one's does not find it. */
@@ -143,7 +171,22 @@ async function isTaken(world: World, each: Case, input: Uint8Array): Promise<boo
   // What cannot be written would be a failure of the service as well.
   encodeReply(each.operation ?? "simpleenroll", reply, { form: "auto", userAgent: undefined, run: freshRun });
   if (reply.kind === "certificates") checkCertificate(world, asked, reply.certificates);
+  if (reply.kind === "generated") checkGenerated(world, asked, reply);
   return (reply.kind === "refused" ? reply.refusal : reply.kind) === each.taken;
+}
+
+/** The key is the certificate's, and comes in the form that was asked for or not at all. */
+function checkGenerated(
+  world: World,
+  asked: Asked,
+  { certificate, key }: EstReply & { readonly kind: "generated" },
+): void {
+  checkCertificate(world, asked, [certificate]);
+  assert.ok(asked.message.kind === "serverkeygen", "a key that nobody asked for");
+  assert.equal(key.form === "enveloped", protectionAsked(asked.message.csr) !== undefined);
+  if (key.form === "enveloped") return;
+  const { publicKey } = signerOf(privateKeyFromDer(key.bytes));
+  assert.ok(equal(publicKey, parseCertificate(certificate).subjectPublicKeyInfo), "a certificate for another key");
 }
 
 async function answered(

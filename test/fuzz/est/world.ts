@@ -1,10 +1,17 @@
+import { equal, utf8 } from "../../../src/core/bytes.ts";
 import { ManualClock } from "../../../src/core/clock.ts";
 import { seededRandomness } from "../../../src/core/randomness.ts";
 import { privateKeyToDer, signerOf } from "../../../src/crypto/keys.ts";
 import { encodePem } from "../../../src/encoding/pem.ts";
 import type { Certificate } from "../../../src/pki/certificate.ts";
-import { certify, commonName, deviceKeys, now, serialNumber } from "../../../src/protocols/est/fixtures.test-support.ts";
 import { realm } from "../../../src/protocols/est/constants.ts";
+import {
+  certify,
+  commonName,
+  deviceKeys,
+  now,
+  serialNumber,
+} from "../../../src/protocols/est/fixtures.test-support.ts";
 import { digestSecret, verifyDigestResponse } from "../../../src/protocols/est/keys-digest.ts";
 import type { DigestAlgorithm } from "../../../src/protocols/est/messages.ts";
 import type { Ports } from "../../../src/protocols/ports.ts";
@@ -25,6 +32,9 @@ export const claimedSerial = "SN-1";
 export const strangeSerial = "SN-2";
 /** The only user, and whom it may enrol. */
 export const installer = { user: "installer", password: "correct horse", devices: "line-*" } as const;
+
+/** What devices call the symmetric key that is registered for all of them. */
+export const registeredKey = "kek";
 
 /** These devices and their look-alikes, for names that are replaced. */
 export const texts: readonly string[] = [
@@ -89,6 +99,7 @@ export async function openWorld(): Promise<World> {
   ]);
   // A person is asked about every device without a credential.
   await store.commit([
+    store.profiles.put({ tenant, name: "device", settings: { serverKey: "P-256" } }),
     store.policy.appendRule({ tenant, id: "ask", verdict: "wait", match: { credential: "anonymous" }, created: now }),
   ]);
   const pem = encodePem("CERTIFICATE", manufacturer.certificate.raw);
@@ -114,7 +125,11 @@ export async function openWorld(): Promise<World> {
             : undefined,
         pskUser: async () => undefined,
       },
-      deviceKeys: deviceKeys(),
+      deviceKeys: deviceKeys({
+        keyEncryptionKey: async (identifier) =>
+          equal(identifier, utf8(registeredKey)) ? new Uint8Array(32) : undefined,
+        signer: async () => ({ signer: issuing.signer, chain: [issuing.certificate.raw] }),
+      }),
     },
     manufacturer,
     root,
