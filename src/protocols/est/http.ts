@@ -19,10 +19,10 @@ import {
   wellKnown,
 } from "./constants.ts";
 import { EstFailed, EstRefused, refusals } from "./errors.ts";
-import { decodeFullCmc, withFullResponse } from "./http-fullcmc.ts";
+import { basicChallenge, decodeAuthorization, encodeBasic } from "./http-authorization.ts";
+import { decodeFullCmc, failureIn, failureText, withFullResponse } from "./http-fullcmc.ts";
 import { encodeGenerated } from "./http-generated.ts";
 import { mediaTypeOf } from "./media-type.ts";
-import { basicChallenge, decodeAuthorization, encodeBasic } from "./http-authorization.ts";
 import {
   type BasicCredentials,
   decodeCertificates,
@@ -78,7 +78,8 @@ export function decodeRequest(operation: Operation, label: string | undefined, r
     };
   } catch (error) {
     if (!(error instanceof EstRefused)) throw error;
-    return { kind: "malformed", label, operation, refusal: error, bytes: request.body.length };
+    const nothing = error.code === "body-missing" && singleField(request.headers, "authorization") === undefined;
+    return { kind: "malformed", label, operation, refusal: error, bytes: request.body.length, nothing };
   }
 }
 
@@ -136,7 +137,8 @@ export function encodeReply(
     case "refused": {
       const row = refusals[reply.refusal];
       // RFC 9110 11.6.1: one field for each, because some clients read a list of them for one challenge.
-      const challenges = row.status === 401 ? (options.challenges ?? [basicChallenge]) : [];
+      const challenges =
+        row.status === 401 ? understood(options.challenges ?? [basicChallenge], options.userAgent) : [];
       const challenge = challenges.map((each) => ["WWW-Authenticate", each] as const);
       const later: Headers = row.status === 503 ? [["Retry-After", String(retryAfterOverload)]] : [];
       // One answer for every 401: the code would tell which credential was wrong.
@@ -195,7 +197,8 @@ export function decodeResponse(operation: Operation, response: HttpResponse, now
 
 /** Throws the EstFailed for an answer that the operation may not have, with what the server said. */
 export function refuseAnswer(operation: Operation, response: HttpResponse, now: number): never {
-  const said = printable(response.body);
+  const failure = failureIn(response);
+  const said = failure === undefined ? printable(response.body) : failureText(failure);
   const run = singleField(response.headers, runHeader);
   const details = { status: response.status, ...(run === undefined ? {} : { run }) };
   if (response.status >= 300 && response.status < 400) {
@@ -270,10 +273,19 @@ function refuseDoubled(headers: Headers, names: readonly string[]): void {
   }
 }
 
+/** Measured: libest 3.2 gives up at a challenge whose algorithm it does not know, whatever else is offered. */
+function understood(challenges: readonly string[], userAgent: string | undefined): readonly string[] {
+  return isLibest(userAgent) ? challenges.filter((each) => !/^Digest .*algorithm=SHA/.test(each)) : challenges;
+}
+
 /** Measured: strongSwan 5.9 wants one line, libest wants lines of 64 and a final LF (see docs/est.md). */
 function formFor(form: Base64Form, userAgent: string | undefined): "line" | "wrapped" {
   if (form !== "auto") return form;
-  return userAgent?.startsWith("libest") === true ? "wrapped" : "line";
+  return isLibest(userAgent) ? "wrapped" : "line";
+}
+
+function isLibest(userAgent: string | undefined): boolean {
+  return userAgent?.startsWith("libest") === true;
 }
 
 function text(status: number, sentence: string, headers: Headers): HttpResponse {

@@ -39,7 +39,6 @@ interface RequestBase {
 export type EstRequest =
   | (RequestBase & { readonly kind: "cacerts" })
   | (RequestBase & { readonly kind: "csrattrs" })
-  | (RequestBase & { readonly kind: "csrattrs" })
   | EnrollRequest
   /** Could not be decoded: refused with this code, but it still belongs to a run. */
   | (RequestBase & {
@@ -47,6 +46,8 @@ export type EstRequest =
       readonly operation: string;
       readonly refusal: EstRefused;
       readonly bytes: number;
+      /** It had neither a body nor credentials: some clients ask so for the challenges of a 401. */
+      readonly nothing?: boolean;
       /** Of fullcmc, once its Full PKI Request could be read. */
       readonly reference?: CmcReference;
     });
@@ -179,7 +180,9 @@ export function encodeAttributes(elements: readonly AttrOrOid[], form: "line" | 
 /** The elements of a csrattrs body; throws EstFailed. What they mean is not looked at. */
 export function decodeAttributes(body: Uint8Array): readonly AttrOrOid[] {
   try {
-    return body.length === 0 ? [] : parseCsrAttrs(decodeWireBase64(body));
+    // libest's example server sends the NUL at the end of its C string too.
+    const text = body.at(-1) === 0 ? body.subarray(0, -1) : body;
+    return text.length === 0 ? [] : parseCsrAttrs(decodeWireBase64(text));
   } catch (error) {
     throw new EstFailed("csrattrs-malformed", `what the server wants in requests cannot be read: ${messageOf(error)}`, {
       cause: error,

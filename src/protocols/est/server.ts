@@ -1,4 +1,6 @@
+import type { Peer } from "../../core/link.ts";
 import type { Responder } from "../ports.ts";
+import { EstRefused } from "./errors.ts";
 import type { EstReply, EstRequest } from "./messages.ts";
 import { recordFrame } from "./record.ts";
 import { cacerts } from "./server-cacerts.ts";
@@ -26,9 +28,16 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
         if (message.operation === "fullcmc") return fullcmc(session, message, peer, ports);
         recordAssociation(peer, await ports.issuer.issuers(), ports);
         recordFrame(ports.run, message.operation, "request", peer, message.bytes);
-        return refused(message.refusal, stranger, message.operation, peer, ports);
+        return refused(refusalOf(message, peer), stranger, message.operation, peer, ports);
       default:
         return enroll(session, message, peer, ports);
     }
   },
 };
+
+/** A client that shows nothing and sends nothing wants to be challenged first, as `curl --digest` does (RFC 9110 11.4). */
+function refusalOf({ refusal, nothing }: EstRequest & { readonly kind: "malformed" }, peer: Peer): EstRefused {
+  return nothing === true && peer.chain.length === 0 && peer.pskIdentity === undefined
+    ? new EstRefused("credentials-missing", "neither a request nor a credential came")
+    : refusal;
+}
