@@ -35,6 +35,8 @@ export interface ScriptedUpstream {
   answer: (asked: Asked) => Promise<HttpResponse>;
   /** What cacerts answers. */
   published: readonly Uint8Array[];
+  /** What csrattrs answers. */
+  csrattrs: HttpResponse;
   close(): Promise<void>;
 }
 
@@ -90,6 +92,7 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
     mostAtOnce: () => mostAtOnce,
     answer: async ({ request }) => certsOnly([await ca.issue(request.subject.raw, request.subjectPublicKeyInfo)]),
     published: [ca.certificate],
+    csrattrs: { status: 404, headers: [], body: new Uint8Array(0) },
     close: async () => listener?.close(),
   };
   listener = await listenHttps({
@@ -102,6 +105,12 @@ export async function scriptedUpstream(): Promise<ScriptedUpstream> {
         path: "/.well-known/est/devices/cacerts",
         bodyLimit: 0,
         handle: async () => certsOnly(upstream.published),
+      },
+      {
+        method: "GET",
+        path: "/.well-known/est/devices/csrattrs",
+        bodyLimit: 0,
+        handle: async () => upstream.csrattrs,
       },
       {
         method: "POST",

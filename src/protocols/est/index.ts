@@ -31,6 +31,7 @@ export {
   encodeRequest,
   routes,
 } from "./http.ts";
+export { decodeCsrAttrs } from "./http-csrattrs.ts";
 export { basicChallenge, digestChallenge } from "./http-authorization.ts";
 export { digestSecret, verifyDigestResponse } from "./keys-digest.ts";
 export type {
