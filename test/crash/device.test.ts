@@ -7,6 +7,7 @@ import { privateKeyToPem } from "../../src/crypto/keys.ts";
 import { currentIdentity, deviceKey, estStorage } from "../../src/device/index.ts";
 import { encodePem } from "../../src/encoding/pem.ts";
 import { parseCertificate } from "../../src/pki/certificate.ts";
+import type { EnrollOperation } from "../../src/protocols/est/index.ts";
 import type { ClientIdentity } from "../../src/protocols/ports.ts";
 import { enrolDevice, startService, type TestService } from "../est/service.ts";
 import { type Ended, hatchery } from "../system/hatchery.ts";
@@ -16,6 +17,7 @@ describe("crash: kill -9 of a device", { concurrency: 2, timeout: 240_000 }, () 
   before(async () => {
     service = await startService();
     await service.call("POST", "/rules", { verdict: "allow", match: { issuer: "acme" } });
+    await service.call("PUT", "/ca/profiles/device", { serverKey: "P-256" });
   });
   after(() => service.close());
 
@@ -40,12 +42,32 @@ describe("crash: kill -9 of a device", { concurrency: 2, timeout: 240_000 }, () 
         ),
       );
     });
+  test("ok/serverkeygen ends whole, or the same key and certificate are asked for again", async (t) => {
+    const whole = await make(service, "serverkeygen-0", "serverkeygen");
+    const { code, stderr } = await run(whole);
+    assert.equal(code, 0, stderr);
+    const steps = await stepsOf(whole);
+    // From the answer on there is a key at the server, and until it is installed none at the device.
+    const answered = steps.lastIndexOf("answer");
+    assert.ok(answered > 0 && steps.length - answered > 4, steps.join(", "));
+    const chosen = steps.map((name, index) => ({ name, nth: index + 1 })).slice(answered);
+    await Promise.all(
+      chosen.map(({ name, nth }) =>
+        t.test(`ok/serverkeygen killed after its step ${nth}: ${name}`, async () => {
+          const device = await make(service, `serverkeygen-${nth}`, "serverkeygen");
+          const { signal, stderr } = await run(device, nth);
+          assert.equal(signal, "SIGKILL", stderr);
+          await checkLeft(device);
+        }),
+      ),
+    );
+  });
 });
 
 interface CrashDevice {
   readonly service: TestService;
   readonly name: string;
-  readonly operation: "simpleenroll" | "simplereenroll";
+  readonly operation: EnrollOperation;
   readonly directory: string;
   readonly idevid: ClientIdentity & { readonly credential: "idevid" };
   /** What it had before; undefined for a device that is enrolled for the first time. */
@@ -70,7 +92,7 @@ function run({ service, name, operation, directory }: CrashDevice, nth?: number)
   const how =
     operation === "simplereenroll"
       ? ["--renew"]
-      : ["--name", name, "--cert", `${directory}.crt`, "--key", `${directory}.key`];
+      : ["--name", name, "--cert", `${directory}.crt`, "--key", `${directory}.key`, ...serverKey(operation)];
   return hatchery(["device", "est", "--url", url, "--ca", `${directory}.ca`, "--out", directory, ...how], {
     preload: new URL("device-preload.ts", import.meta.url),
     env: {
@@ -97,18 +119,23 @@ async function checkLeft({ service, name, operation, directory, idevid, old }: C
     assert.deepEqual(left && hex(leafOf(left)), old && hex(leafOf(old)), "the device has what it had");
     const identity = old === undefined ? idevid : ({ ...old, credential: "ldevid" } as const);
     const { key } = await enrolDevice(service, operation, name, { identity });
-    if (pending !== undefined)
+    // The key of a request for the server's is never certified; that nothing is granted twice says that it was the same request.
+    if (pending !== undefined && operation !== "serverkeygen")
       assert.equal(hex(key.signer.publicKey), hex(pending.signer.publicKey), "the key that was kept is certified");
   }
   const now = await currentIdentity(directory);
   assert.ok(now);
   const { certificates } = await service.call<Certificates>("GET", `/devices/${name}`);
-  assert.equal(certificates.length, operation === "simpleenroll" ? 1 : 2, "nothing was granted twice");
+  assert.equal(certificates.length, operation === "simplereenroll" ? 2 : 1, "nothing was granted twice");
   assert.ok(
     certificates.some(({ pem }) => pem === encodePem("CERTIFICATE", leafOf(now))),
     "the device and the inventory know the same certificate",
   );
   assert.equal(hex(parseCertificate(leafOf(now)).subjectPublicKeyInfo), hex(now.key.signer.publicKey));
+}
+
+function serverKey(operation: EnrollOperation): readonly string[] {
+  return operation === "serverkeygen" ? ["--server-key"] : [];
 }
 
 function leafOf({ chain }: ClientIdentity): Uint8Array {

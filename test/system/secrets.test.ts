@@ -79,9 +79,10 @@ describe("system: no secret leaves its place", { timeout: 120_000 }, () => {
       "key default/issuing-1",
       "key default/server",
       "key demo/root-1",
+      "key default/est-key/served",
     ])
       assert.ok(names.includes(name), `${name} among ${names.join(", ")}`);
-    assert.equal(names.filter((name) => name.startsWith("device key")).length, 6);
+    assert.equal(names.filter((name) => name.startsWith("device key")).length, 8);
     assert.equal(new Set(names.filter((name) => name.startsWith("data key"))).size, 2, "before and after the re-key");
   });
 });
@@ -103,6 +104,7 @@ async function everyRun(parent: string): Promise<Seen> {
   const guess = "wrong-horse-battery-staple";
   const passphrase = "six-random-words-of-the-vault";
   const environmentKey = Buffer.from(systemRandomness.bytes(32)).toString("base64");
+  const registered = Buffer.from(systemRandomness.bytes(32));
   const answers: string[] = [];
   const keys: DeviceKey[] = [];
   const files: Buffer[] = [];
@@ -125,6 +127,8 @@ async function everyRun(parent: string): Promise<Seen> {
     await call("POST", `${own}/rules`, { verdict: "allow", match: { issuer: "acme" } });
     await call("POST", `${own}/rules`, { verdict: "wait", match: { credential: "anonymous" } });
     await call("PUT", `${own}/est-users/installer`, { password, devices: "*" });
+    await call("PUT", `${own}/est-keys/served`, { key: registered.toString("hex"), devices: "*" });
+    await call("PUT", `${own}/ca/profiles/device`, { serverKey: "P-256" });
     const { root } = await call<{ readonly root: string }>("GET", `${own}/ca`);
     const anchors = decodePem(root).map(({ bytes }) => bytes);
 
@@ -137,11 +141,16 @@ async function everyRun(parent: string): Promise<Seen> {
     const renewed = await enrol("SN-1", { identity: ldevid });
     const typed = await enrol("by-password", { credentials: { user: "installer", password } });
     const approved = await enrol("by-approval", {});
+    // Keys that the service makes: it had each of them in its hands.
+    const user = { credentials: { user: "installer", password } };
+    const served = await enrol("served", { ...user, serverKey: { kind: "none" } });
+    const symmetric = { kind: "symmetric", identifier: "served", key: registered } as const;
+    const encrypted = await enrol("served-encrypted", { ...user, serverKey: symmetric });
     await assert.rejects(enrol("refused", { credentials: { user: "installer", password: guess } }), {
       code: "server-refused",
     });
     const known = await nodeEstEnv({ directory: join(parent, "devices", "refused") }).storage.pendingKey();
-    keys.push(idevid.key, ...[first, renewed, typed, approved].map(({ key }) => key));
+    keys.push(idevid.key, ...[first, renewed, typed, approved, served, encrypted].map(({ key }) => key));
     keys.push(known ?? assert.fail("the refused device has kept no key"));
     const address = await babble(
       portOf(up, "default"),
@@ -215,7 +224,12 @@ async function onboard(
       waiting = run;
     },
   });
-  const operation = settings.identity?.credential === "ldevid" ? "simplereenroll" : "simpleenroll";
+  const operation =
+    settings.identity?.credential === "ldevid"
+      ? "simplereenroll"
+      : settings.serverKey === undefined
+        ? "simpleenroll"
+        : "serverkeygen";
   const approve = () => call<void>("POST", `/api/v1/tenants/default/approvals/${waiting}`, { state: "approved" });
   const credential = await enroll(
     operation,
@@ -288,6 +302,10 @@ async function sealedKeys(data: string, secrets: VaultSecrets): Promise<readonly
   const dataKeys = [...vault.ring.keys].map(([id, key]) => [`data key ${id}`, key.export()] as const);
   const sealedOnes = keys.map(async ({ tenant, name, sealed }) => {
     const opened = await vault.open(`key/${tenant}/${name}`, sealed);
+    if (name.startsWith("est-key/")) {
+      const { key } = JSON.parse(textOf(opened)) as { readonly key: string };
+      return [`key ${tenant}/${name}`, Buffer.from(key, "base64")] as const;
+    }
     const pem =
       name === "server"
         ? (JSON.parse(textOf(opened)) as { readonly key: string }).key
