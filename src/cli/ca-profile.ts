@@ -56,18 +56,6 @@ export function addCaProfiles(ca: Command): void {
         csrattrsForms,
       ),
     )
-    .option(
-      "--subject <attributes...>",
-      "of every certificate, such as organizationName=Acme; serialNumber or commonName to ask devices for it; or none",
-    )
-    .option(
-      "--request-extensions <extensions>",
-      `extensions to ask devices for: ${requestExtensions.join(", ")}, or none`,
-      extensionKinds,
-    )
-    .addOption(
-      new Option("--csrattrs <form>", "form in which devices are told what requests are to hold").choices(csrattrsForms),
-    )
     .option("--renew-after <percent>", "share of its validity that a certificate has to be old to be renewed", percent)
     .option("--grace <days>", "days after its end in which a certificate may still be renewed", days)
     .addOption(new Option("--same-key <when>", "whether a renewal may keep the key").choices(["allowed", "refused"]))

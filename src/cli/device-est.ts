@@ -63,12 +63,6 @@ export function addDeviceEst(device: Command): void {
       "IP addresses of this machine, for a CA that wants them in the certificate",
       addresses,
     )
-    .addOption(
-      new Option("--csrattrs <when>", "ask the CA what it wants in requests (RFC 7030 4.5)")
-        .choices(["ask", "never"])
-        .default("ask"),
-    )
-    .option("--address <addresses>", "IP addresses of this machine, for a CA that wants them in the certificate", addresses)
     .option("--patience <seconds>", "how long to wait altogether for a decision", seconds, 3600)
     .option("--ledger <file>", "write what this end saw of the run, in JSON")
     .addHelpText(

@@ -39,7 +39,6 @@ interface RequestBase {
 export type EstRequest =
   | (RequestBase & { readonly kind: "cacerts" })
   | (RequestBase & { readonly kind: "csrattrs" })
-  | (RequestBase & { readonly kind: "csrattrs" })
   | EnrollRequest
   /** Could not be decoded: refused with this code, but it still belongs to a run. */
   | (RequestBase & {
@@ -184,22 +183,6 @@ export function decodeAttributes(body: Uint8Array): readonly AttrOrOid[] {
     // libest's example server sends the NUL at the end of its C string too.
     const text = body.at(-1) === 0 ? body.subarray(0, -1) : body;
     return text.length === 0 ? [] : parseCsrAttrs(decodeWireBase64(text));
-  } catch (error) {
-    throw new EstFailed("csrattrs-malformed", `what the server wants in requests cannot be read: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-/** Body of csrattrs (RFC 7030 4.5.2, RFC 8951 3). */
-export function encodeAttributes(elements: readonly AttrOrOid[], form: "line" | "wrapped"): Uint8Array {
-  return encodeWireBase64(encodeCsrAttrs(elements), form);
-}
-
-/** The elements of a csrattrs body; throws EstFailed. What they mean is not looked at. */
-export function decodeAttributes(body: Uint8Array): readonly AttrOrOid[] {
-  try {
-    return body.length === 0 ? [] : parseCsrAttrs(decodeWireBase64(body));
   } catch (error) {
     throw new EstFailed("csrattrs-malformed", `what the server wants in requests cannot be read: ${messageOf(error)}`, {
       cause: error,

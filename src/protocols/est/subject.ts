@@ -92,11 +92,6 @@ export function isDeviceHostName(name: string): boolean {
   return hostPattern.test(name);
 }
 
-/** Whether a device's name can stand in a dNSName: a host name (RFC 1123 2.1) without wildcards. */
-export function isHostName(name: string): boolean {
-  return hostPattern.test(name);
-}
-
 function renewed({ csr }: EnrollRequest, certificate: Certificate): CertifiedNames {
   // strongSwan writes a PrintableString where the certificate has a UTF8String: the same name by RFC 5280 7.1.
   if (!equalNames(csr.subject, certificate.subject)) {
