@@ -3,9 +3,10 @@ import type { KeyUsage } from "./standard-extensions.ts";
 
 /**
  * What the first certificate is to be used for: an identity made by a manufacturer, the server's or the client's end of TLS, a
- * CA, or the signature of vouchers by a manufacturer's authority (the MASA of BRSKI, the voucher signer of SZTP).
+ * CA, the signature of vouchers by a manufacturer's authority (the MASA of BRSKI, the voucher signer of SZTP), or that of answers
+ * of CMC.
  */
-export type Profile = "idevid" | "tls-server" | "tls-client" | "ca" | "voucher-signer";
+export type Profile = "idevid" | "tls-server" | "tls-client" | "ca" | "voucher-signer" | "cmc-responder";
 
 export interface ProfileRules {
   /** What its key is used for; a keyUsage without it is refused. */
@@ -51,5 +52,12 @@ export const profileRules: Readonly<Record<Profile, ProfileRules>> = {
     cA: false,
     purposes: [keyPurposes.anyExtendedKeyUsage],
     anchorItself: true,
+  },
+  // RFC 6402 2.10. Who has no extKeyUsage is for the caller to tell from a device's certificate.
+  "cmc-responder": {
+    keyUsage: "digitalSignature",
+    cA: false,
+    purposes: [keyPurposes.cmcCA, keyPurposes.cmcRA],
+    anchorItself: false,
   },
 };

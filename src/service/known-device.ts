@@ -41,7 +41,8 @@ export async function findKnown(store: Store, tenant: string, evidence: Evidence
 /** The device that is known by this name, whatever vouched for it. */
 async function ownerOf(store: Store, tenant: string, name: string): Promise<string | undefined> {
   const identity =
-    (await store.devices.identity(tenant, "name", folded(name))) ?? (await store.devices.identity(tenant, "serial", name));
+    (await store.devices.identity(tenant, "name", folded(name))) ??
+    (await store.devices.identity(tenant, "serial", name));
   return identity?.device;
 }
 
@@ -69,7 +70,13 @@ async function findByCredential(store: Store, tenant: string, evidence: Evidence
         const reason = `the name ${evidence.name} is the serial number of a device that has shown its manufacturer's certificate`;
         return { device: undefined, conflict: { rule: "no weaker credential", reason } };
       }
-      return { device: await deviceOf((await identityOf("name", folded(evidence.name))) ?? serial) };
+      const named = await identityOf("name", folded(evidence.name));
+      // RFC 6402 2.8: a name that a device took in a renewal is known by its certificate, not by who may enrol such names.
+      if (named?.provenBy === "ldevid") {
+        const reason = `the name ${evidence.name} is one that a device took when it renewed its certificate`;
+        return { device: undefined, conflict: { rule: "no weaker credential", reason } };
+      }
+      return { device: await deviceOf(named ?? serial) };
     }
   }
 }

@@ -20,9 +20,9 @@ import { establishTrust, isGuessable } from "./device-trust.ts";
 import { EstFailed } from "./errors.ts";
 import { decodeResponse, encodeRequest } from "./http.ts";
 import { encodeFullCmc } from "./http-fullcmc.ts";
-import { decodeGenerated, type GeneratedResponse } from "./http-generated.ts";
+import { decodeGenerated } from "./http-generated.ts";
 import { challengePassword } from "./keys.ts";
-import type { EstResponse } from "./messages.ts";
+import type { EstResponse, GeneratedResponse } from "./messages.ts";
 
 /**
  * `serverkeygen`: the key is the server's, and the one that the device makes only tells its request from others. `fullcmc`: an

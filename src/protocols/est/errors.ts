@@ -197,6 +197,9 @@ export class EstRefused extends HatcheryError<EstRefusal> {
 export type EstDeviceFailure =
   | "url-malformed"
   | "server-refused"
+  | "cmc-failed"
+  | "cmc-not-trusted"
+  | "cmc-not-the-answer"
   | "status-unexpected"
   | "response-media-type"
   | "response-malformed"
