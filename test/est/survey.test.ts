@@ -69,6 +69,15 @@ const realRuns: { readonly [variant: string]: () => Promise<Run> } = {
     return bothEnds((await enrolDevice(service, "serverkeygen", "SURVEY-4", { server, identity })).ledger);
   },
 
+  async "est/fullcmc"() {
+    await service.call("PUT", "/ca/profiles/survey-cmc", { fullcmc: "allowed" });
+    await service.call("POST", "/claims", { label: "SURVEY-6" });
+    const identity = await manufactured(service, "SURVEY-6");
+    const trust = { kind: "explicit", anchors: [service.root] } as const;
+    const server = { host: "127.0.0.1", port: service.port, label: "survey-cmc", trust };
+    return bothEnds((await enrolDevice(service, "fullcmc", "SURVEY-6", { server, identity })).ledger);
+  },
+
   async "est/reenroll"() {
     const identity = await currentIdentity(`${service.data}/devices/SURVEY-1`);
     assert.ok(identity);

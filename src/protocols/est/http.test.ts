@@ -32,10 +32,16 @@ test("ok/routes: each operation without and with a label", () => {
     [
       "GET /.well-known/est/cacerts",
       "GET /.well-known/est/:label/cacerts",
+      "GET /.well-known/est/csrattrs",
+      "GET /.well-known/est/:label/csrattrs",
       "POST /.well-known/est/simpleenroll",
       "POST /.well-known/est/:label/simpleenroll",
       "POST /.well-known/est/simplereenroll",
       "POST /.well-known/est/:label/simplereenroll",
+      "POST /.well-known/est/serverkeygen",
+      "POST /.well-known/est/:label/serverkeygen",
+      "POST /.well-known/est/fullcmc",
+      "POST /.well-known/est/:label/fullcmc",
     ],
   );
 });

@@ -2,7 +2,7 @@ import type { DeclaredFact, DeclaredStep, Survey } from "../../knowledge/survey.
 
 /** First enrolments by who the device is, under an anchor that it was given. */
 const enrolling = ["est/idevid", "est/password", "est/anonymous"] as const;
-const anchored = [...enrolling, "est/reenroll", "est/serverkeygen"] as const;
+const anchored = [...enrolling, "est/reenroll", "est/serverkeygen", "est/fullcmc"] as const;
 /** First enrolments by how the device comes to trust the server; it may be anybody. */
 const bootstrapping = ["est/implicit", "est/fingerprint", "est/fingerprint-preset"] as const;
 const all = [...anchored, ...bootstrapping, "est/tls-psk"] as const;
@@ -35,6 +35,7 @@ export const estSurvey: Survey = {
       manufacturerBurden: 0,
     },
     { id: "est/serverkeygen", title: "key made by the server", status: "runs", manufacturerBurden: 3 },
+    { id: "est/fullcmc", title: "manufacturer's certificate, in CMC", status: "runs", manufacturerBurden: 3 },
     { id: "est/coaps", title: "EST over CoAP and DTLS", status: "declared-only", manufacturerBurden: 3 },
   ],
   terms: [
@@ -94,7 +95,7 @@ export const estSurvey: Survey = {
       after: ["device", "coordinator"],
       uniqueness: "per-device",
       mutability: "immutable",
-      variants: ["est/idevid", "est/serverkeygen"],
+      variants: ["est/idevid", "est/serverkeygen", "est/fullcmc"],
       source: "RFC 7030 2.1",
     }),
     fact("est.device.idevid-key", "key.private", "private key of the manufacturer's certificate", {
@@ -105,7 +106,7 @@ export const estSurvey: Survey = {
       after: ["device"],
       uniqueness: "per-device",
       mutability: "immutable",
-      variants: ["est/idevid", "est/serverkeygen"],
+      variants: ["est/idevid", "est/serverkeygen", "est/fullcmc"],
       source: "RFC 7030 2.1",
     }),
     fact("est.device.serial", "id.serial", "serial number in the manufacturer's certificate", {
@@ -116,7 +117,7 @@ export const estSurvey: Survey = {
       after: ["device", "coordinator"],
       uniqueness: "per-device",
       mutability: "immutable",
-      variants: ["est/idevid", "est/serverkeygen"],
+      variants: ["est/idevid", "est/serverkeygen", "est/fullcmc"],
       source: "IEEE 802.1AR 8.6",
     }),
     fact("est.manufacturer.anchor", "ta.manufacturer", "anchor of the manufacturer, registered by the operator", {
@@ -127,7 +128,7 @@ export const estSurvey: Survey = {
       after: ["coordinator"],
       uniqueness: "per-model",
       mutability: "rotating",
-      variants: ["est/idevid", "est/serverkeygen"],
+      variants: ["est/idevid", "est/serverkeygen", "est/fullcmc"],
       source: "RFC 7030 3.3.2",
     }),
     fact("est.device.psk-identity", "id.account", "name of the pre-shared key", {
@@ -365,7 +366,7 @@ export const estSurvey: Survey = {
       channel: "ip.site",
       frames: ["TLS client authentication"],
       floor: 1,
-      variants: ["est/idevid", "est/reenroll", "est/serverkeygen"],
+      variants: ["est/idevid", "est/reenroll", "est/serverkeygen", "est/fullcmc"],
       source: "RFC 7030 3.3.2",
     }),
     step("est.psk", "trust", "device", "names its pre-shared key and proves it in the TLS handshake, as the server does", {
@@ -426,6 +427,13 @@ export const estSurvey: Survey = {
     {
       property: "user-acts-at-device",
       holds: false,
+    step("est.fullcmc", "deliver", "device", "asks for a certificate in a signed message", {
+      channel: "ip.site",
+      frames: ["fullcmc request", "fullcmc response"],
+      floor: 2,
+      variants: ["est/fullcmc"],
+      source: "RFC 7030 4.3",
+    }),
       variants: all.filter((variant) => variant !== "est/fingerprint"),
       source: "RFC 7030 2.1",
       evidence: "D->M",
