@@ -1,0 +1,212 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, beforeEach, test } from "node:test";
+import { hex } from "../../src/core/bytes.ts";
+import { currentAnchors, deviceName, nodeEstEnv } from "../../src/device/index.ts";
+import {
+  type EnrolledCredential,
+  type EstDeviceSettings,
+  type EstTrust,
+  enroll,
+} from "../../src/protocols/est/index.ts";
+import { scriptedCa } from "../system/scripted-upstream.ts";
+import { http, type ScriptedOptions, type ScriptedServer, scriptedServer } from "./scripted-server.ts";
+
+/** How a device comes to trust a server for the first time (RFC 7030 3.6.2, 4.1.1), over real TLS. */
+
+let directory = "";
+const parents: string[] = [];
+const credentials = { user: "lamp", password: "correct horse" };
+
+beforeEach(async () => {
+  const parent = await mkdtemp(join(tmpdir(), "hatchery-trust-"));
+  parents.push(parent);
+  directory = join(parent, "device");
+});
+
+after(() => Promise.all(parents.map((parent) => rm(parent, { recursive: true }))));
+
+async function withServer(test: (server: ScriptedServer) => Promise<void>, options?: ScriptedOptions): Promise<void> {
+  const server = await scriptedServer(options);
+  try {
+    await test(server);
+  } finally {
+    server.close();
+  }
+}
+
+function enrol(
+  { port }: { readonly port: number },
+  trust: EstTrust,
+  settings: Partial<EstDeviceSettings> = {},
+): Promise<EnrolledCredential> {
+  const all = { subject: deviceName("lamp"), binding: "auto", patience: 5_000, credentials, ...settings } as const;
+  return enroll(
+    "simpleenroll",
+    { server: { host: "127.0.0.1", port, trust }, keyKind: "P-256", ...all },
+    nodeEstEnv({ directory }),
+  );
+}
+
+const digest = (algorithm: string, bytes: Uint8Array) => createHash(algorithm).update(bytes).digest();
+const asked = (server: ScriptedServer) =>
+  server.requests.map(({ association, method, path }) => `${association} ${method} ${path.split("/").at(-1)}`);
+const wholeRun = ["GET cacerts", "GET csrattrs", "POST simpleenroll"];
+
+for (const algorithm of ["sha256", "sha512"])
+  test(`ok/preset ${algorithm}: cacerts alone over the first association, everything else over a second one`, () =>
+    withServer(async (server) => {
+      const fingerprint = digest(algorithm, server.ca.certificate);
+      const credential = await enrol(server, { kind: "fingerprint", fingerprint });
+      assert.equal(credential.trust, "fingerprint");
+      assert.deepEqual(asked(server), ["0 GET cacerts", ...wholeRun.map((line) => `1 ${line}`)]);
+      assert.equal(server.requests[0]?.authorization, undefined);
+      assert.deepEqual((await currentAnchors(directory))?.map(hex), [hex(server.ca.certificate)]);
+    }));
+
+test("ok/a person says yes: asked once, with the digests of the CA certificate, and never again", () =>
+  withServer(async (server) => {
+    const shown: string[] = [];
+    const trust: EstTrust = {
+      kind: "confirm",
+      async confirm({ certificate, sha256, sha512 }) {
+        assert.equal(server.requests.length, 1, "nothing was sent before the answer");
+        assert.deepEqual(Buffer.from(sha256), digest("sha256", certificate));
+        assert.deepEqual(Buffer.from(sha512), digest("sha512", certificate));
+        shown.push(hex(certificate));
+        return true;
+      },
+    };
+    assert.equal((await enrol(server, trust)).trust, "confirm");
+    assert.equal((await enrol(server, trust)).trust, "explicit");
+    assert.deepEqual(shown, [hex(server.ca.certificate)]);
+  }));
+
+for (const [name, answer] of [
+  ["no", async () => false],
+  ["something that is not true", async () => "yes" as unknown as boolean],
+] as const)
+  test(`fail/a person says ${name}: nothing was sent, nothing is kept`, () =>
+    withServer(async (server) => {
+      await assert.rejects(enrol(server, { kind: "confirm", confirm: answer }), { code: "fingerprint-declined" });
+      assert.deepEqual(asked(server), ["0 GET cacerts"]);
+      await assert.rejects(stat(directory), { code: "ENOENT" });
+    }));
+
+test("fail/the person's answer throws: that ends the run", () =>
+  withServer(async (server) => {
+    const confirm = () => Promise.reject(new Error("no terminal"));
+    await assert.rejects(enrol(server, { kind: "confirm", confirm }), /no terminal/);
+  }));
+
+test("fail/a server that does not have the fingerprint gets no password", () =>
+  withServer(async (server) => {
+    const fingerprint = digest("sha256", Buffer.from("another certificate"));
+    await assert.rejects(enrol(server, { kind: "fingerprint", fingerprint }), { code: "fingerprint-not-found" });
+    assert.deepEqual(asked(server), ["0 GET cacerts"]);
+  }));
+
+test("fail/somebody in between who can show the CA certificate but not a certificate of it", async () => {
+  const right = await scriptedCa("Right root");
+  const wrong = await scriptedCa("Wrong root");
+  await withServer(
+    async (server) => {
+      const fingerprint = digest("sha256", right.certificate);
+      await assert.rejects(enrol(server, { kind: "fingerprint", fingerprint }), { code: "server-not-trusted" });
+      assert.deepEqual(asked(server), ["0 GET cacerts"]);
+    },
+    { ca: wrong, published: [right.certificate] },
+  );
+});
+
+test("fail/a certificate that the confirmed one does not vouch for", async () => {
+  const [own, other] = [await scriptedCa("Own root"), await scriptedCa("Other root")];
+  await withServer(
+    async (server) => {
+      const fingerprint = digest("sha256", own.certificate);
+      await assert.rejects(enrol(server, { kind: "fingerprint", fingerprint }), { code: "anchors-not-confirmed" });
+    },
+    { ca: own, published: [own.certificate, other.certificate] },
+  );
+});
+
+for (const [name, answer, code] of [
+  ["a redirect", http(302, ["Location: /elsewhere"], ""), "redirected"],
+  ["a challenge", http(401, ["WWW-Authenticate: Basic realm=est"], ""), "server-refused"],
+  ["204", http(204, [], ""), "status-unexpected"],
+  ["202", http(202, ["Retry-After: 1"], ""), "status-unexpected"],
+  ["500", http(500, [], ""), "server-refused"],
+] as const)
+  test(`fail/bootstrap is answered with ${name}: any status but 200 ends it, and nothing is asked again`, () =>
+    withServer(async (server) => {
+      server.answer = () => answer;
+      const fingerprint = digest("sha256", server.ca.certificate);
+      await assert.rejects(enrol(server, { kind: "fingerprint", fingerprint }), { code });
+      assert.deepEqual(asked(server), ["0 GET cacerts"]);
+    }));
+
+test("ok/implicit: by name for the first time, by the CA's own anchor from then on", () =>
+  withServer(async (server) => {
+    const trust: EstTrust = { kind: "implicit", anchors: [server.ca.certificate] };
+    assert.equal((await enrol(server, trust)).trust, "implicit");
+    assert.deepEqual(
+      asked(server),
+      wholeRun.map((line) => `0 ${line}`),
+    );
+    assert.deepEqual((await currentAnchors(directory))?.map(hex), [hex(server.ca.certificate)]);
+    // What was implicit is of no use for this server any more.
+    const others: EstTrust = { kind: "implicit", anchors: [(await scriptedCa("Another root")).certificate] };
+    assert.equal((await enrol(server, others)).trust, "explicit");
+  }));
+
+test("fail/implicit anchors that a device had before vouch for no other server once it has its own", async () => {
+  const shared = await scriptedCa("Root of the world");
+  const own = await scriptedCa("Own root");
+  const trust: EstTrust = { kind: "implicit", anchors: [shared.certificate, own.certificate] };
+  await withServer((server) => enrol(server, trust).then(() => {}), { ca: own });
+  await withServer(
+    async (server) => {
+      await assert.rejects(enrol(server, trust), { code: "server-not-trusted" });
+      assert.deepEqual(asked(server), []);
+    },
+    { ca: shared },
+  );
+});
+
+test("fail/implicit: another name, and nothing stands for the name", () =>
+  withServer(
+    async (server) => {
+      const trust: EstTrust = { kind: "implicit", anchors: [server.ca.certificate] };
+      await assert.rejects(enrol(server, trust), { code: "name-mismatch" });
+    },
+    { addresses: [[127, 0, 0, 2]] },
+  ));
+
+test("fail/implicit: a root that is not among them", () =>
+  withServer(async (server) => {
+    const { certificate } = await scriptedCa("Another root");
+    await assert.rejects(enrol(server, { kind: "implicit", anchors: [certificate] }), { code: "server-not-trusted" });
+  }));
+
+test("ok/switched off between the first trust and the certificate: what was confirmed is kept, and nobody is asked again", () =>
+  withServer(async (server) => {
+    let times = 0;
+    const trust: EstTrust = {
+      kind: "confirm",
+      async confirm() {
+        times += 1;
+        return true;
+      },
+    };
+    server.answer = ({ method }) => (method === "POST" ? "drop" : undefined);
+    await assert.rejects(enrol(server, trust), { code: "association-closed" });
+    assert.deepEqual((await readdir(directory)).toSorted(), ["anchors.pem", "pending-key.pem"]);
+    assert.equal((await stat(join(directory, "anchors.pem"))).mode & 0o777, 0o600);
+    server.answer = () => undefined;
+    assert.equal((await enrol(server, trust)).trust, "explicit");
+    assert.equal(times, 1);
+    assert.deepEqual((await readdir(directory)).toSorted(), ["current", "sets"]);
+  }));
