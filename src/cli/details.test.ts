@@ -22,6 +22,10 @@ const details: readonly (readonly [detail: Readonly<Record<string, unknown>>, te
     "keys P-256, RSA; least-rsa-bits 3072; alternative-names none",
   ],
   [{ extKeyUsage: ["1.3.6.1.5.5.7.3.2", "1.2.3"] }, "ext-key-usage clientAuth, 1.2.3"],
+  [
+    { subject: [{ type: "organizationName", value: "Acme, Inc." }, { type: "serialNumber" }], requestExtensions: [] },
+    "subject organizationName=Acme, Inc., serialNumber; request-extensions none",
+  ],
 ];
 
 for (const [detail, text] of details)

@@ -82,6 +82,22 @@ test("ok/RSA with every hash, with absent parameters and with RSASSA-PSS", () =>
   assert.equal(verifySignature(key, absent, data, sign("sha256", data, privateKey)), true);
 });
 
+test("ok/a signer with another algorithm of its key's type; fail/with one of another type", () => {
+  for (const kind of ["P-256", "RSA-2048"] as const) {
+    const privateKey = generateKey(kind);
+    const key = publicKeyOf(signerOf(privateKey).publicKey);
+    for (const algorithm of Object.values(signatureAlgorithms)) {
+      if (algorithm.keyType !== (kind === "P-256" ? "ec" : "rsa")) {
+        assert.throws(() => signerOf(privateKey, algorithm), { code: "unsupported-algorithm" }, algorithm.name);
+        continue;
+      }
+      const signer = signerOf(privateKey, algorithm);
+      assert.deepEqual(signer.algorithm, algorithm.identifier);
+      assert.equal(verifySignature(key, signer.algorithm, data, signer.sign(data)), true, algorithm.name);
+    }
+  }
+});
+
 test("fail/algorithms that are not believed or not known", () => {
   const sha1WithRsa = der.sequence([der.objectIdentifier("1.2.840.113549.1.1.5"), der.nullValue()]);
   assert.throws(() => signatureAlgorithmOf(sha1WithRsa), { code: "unsupported-algorithm", message: /SHA-1/ });

@@ -96,6 +96,18 @@ for (const [name, client, subject, extensions, code] of refused) {
   });
 }
 
+test("ok/names: what the profile says of all devices comes first, whatever a request says of it", async () => {
+  const subject = [
+    { type: "countryName", value: "CH" },
+    { type: "organizationName", value: "Acme" },
+    { type: "serialNumber" },
+  ] as const;
+  const csr = parseCertificationRequest(await request([organization, commonName("SN-1")]));
+  const message = { kind: "simpleenroll", label: undefined, csr, bytes: 0 } as const;
+  const { subject: der } = certifiedNames(message, device, { ...profile, subject });
+  assert.equal(formatName(parseName(der)), "CN=SN-1,O=Acme,C=CH");
+});
+
 test("ok/renewal keeps subject and alternative names byte for byte, also when the request leaves them out", async () => {
   const authority = await newAuthority("CA");
   const old = await certify([commonName("SN-1")], newKey().signer, authority, { extensions: host("SN-1") });

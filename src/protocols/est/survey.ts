@@ -274,6 +274,21 @@ export const estSurvey: Survey = {
       variants: all,
       source: "RFC 7030 4.1.3",
     }),
+    {
+      ...fact("est.ca.csrattrs", "doc.csrattrs", "what the CA wants in requests, when it wants anything", {
+        crypto: "none",
+        secrecy: "public",
+        provenance: "received",
+        before: ["coordinator"],
+        after: ["device", "coordinator"],
+        uniqueness: "per-owner",
+        mutability: "replaced-at-onboarding",
+        variants: all,
+        source: "RFC 7030 4.5, RFC 9908",
+      }),
+      // A run in which the CA wants nothing shows none of it.
+      evidence: "D",
+    },
     fact("est.device.key", "key.private", "new private key", {
       crypto: "asym-private",
       secrecy: "secret",
@@ -382,6 +397,14 @@ export const estSurvey: Survey = {
       floor: 2,
       variants: all,
       source: "RFC 7030 4.1.2: should, and clients that were given an anchor leave it out",
+      optional: true,
+    }),
+    step("est.csrattrs", "deliver", "device", "asks what requests are to hold", {
+      channel: "ip.site",
+      frames: ["csrattrs request", "csrattrs response"],
+      floor: 2,
+      variants: all,
+      source: "RFC 7030 4.5: should",
       optional: true,
     }),
     step("est.enroll", "deliver", "device", "asks for a certificate", {
