@@ -69,7 +69,8 @@ export async function authenticate(
 /** RFC 7030 3.3.3: TLS has proven that the client holds the key, as it was when the association began. */
 async function keyHolder(identity: string, ports: Ports): Promise<VerifiedUser> {
   const holder = await ports.credentials.pskUser(identity);
-  if (holder === undefined) throw new EstRefused("credentials-wrong", "the pre-shared key of this connection was removed");
+  if (holder === undefined)
+    throw new EstRefused("credentials-wrong", "the pre-shared key of this connection was removed");
   return holder;
 }
 

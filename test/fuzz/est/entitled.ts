@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { equal } from "../../../src/core/bytes.ts";
 import { verifySignature } from "../../../src/crypto/keys.ts";
 import { type Certificate, parseCertificate } from "../../../src/pki/certificate.ts";
@@ -6,7 +7,7 @@ import { verifyProofOfPossession } from "../../../src/pki/csr.ts";
 import { attribute, type Name } from "../../../src/pki/name.ts";
 import { attributeTypes } from "../../../src/pki/oids.ts";
 import { basicConstraintsOf, keyUsageOf, subjectAltNameOf } from "../../../src/pki/standard-extensions.ts";
-import type { EstRequest } from "../../../src/protocols/est/messages.ts";
+import type { EstRequest, PresentedCredentials } from "../../../src/protocols/est/messages.ts";
 import { claimedSerial, installer, type World } from "./world.ts";
 
 /** What a client has sent. */
@@ -53,7 +54,9 @@ function covered(world: World, { message, chain, approved }: Asked): (name: stri
   if (message.kind === "simpleenroll" || message.kind === "simplereenroll") {
     const { credentials } = message;
     if (credentials !== undefined) {
-      assert.deepEqual(credentials, { user: installer.user, password: installer.password });
+      assert.equal(credentials.user, installer.user);
+      if (credentials.kind === "basic") assert.equal(credentials.password, installer.password);
+      else assert.equal(credentials.response.toLowerCase(), responseTo(credentials));
       if (leaf === undefined) return (name) => /^line-/.test(name);
     }
   }
@@ -64,6 +67,13 @@ function covered(world: World, { message, chain, approved }: Asked): (name: stri
   const [commonName, serialNumber] = ownNames(certificate.subject);
   assert.equal(serialNumber ?? commonName, claimedSerial, "a certificate for a device that nobody claimed");
   return (name) => name === claimedSerial || name === commonName;
+}
+
+/** The Digest response of the installer (RFC 7616 3.4.1). */
+function responseTo({ algorithm, method, uri, nonce, nc, cnonce }: PresentedCredentials & { readonly kind: "digest" }) {
+  const hashed = (text: string) => hash(algorithm === "MD5" ? "md5" : "sha256", text, "hex");
+  const secret = hashed(`${installer.user}:est:${installer.password}`);
+  return hashed(`${secret}:${nonce}:${nc}:${cnonce}:auth:${hashed(`${method}:${uri}`)}`);
 }
 
 function namesIn({ subject, extensions }: Certificate): readonly string[] {

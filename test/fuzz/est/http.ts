@@ -3,9 +3,16 @@ import { equal, utf8, view } from "../../../src/core/bytes.ts";
 import { privateKeyToDer } from "../../../src/crypto/keys.ts";
 import { parseCertificate } from "../../../src/pki/certificate.ts";
 import { decodeCertsOnly } from "../../../src/pki/cms.ts";
+import { realm } from "../../../src/protocols/est/constants.ts";
 import { EstFailed, EstRefused } from "../../../src/protocols/est/errors.ts";
 import { now } from "../../../src/protocols/est/fixtures.test-support.ts";
 import { decodeRequest, decodeResponse, encodeReply, encodeRequest } from "../../../src/protocols/est/http.ts";
+import {
+  basicChallenge,
+  decodeChallenges,
+  digestChallenge,
+  encodeDigest,
+} from "../../../src/protocols/est/http-authorization.ts";
 import { decodeGenerated } from "../../../src/protocols/est/http-generated.ts";
 import { decodeMultipart } from "../../../src/protocols/est/multipart.ts";
 import type { Headers, HttpRequest, HttpResponse } from "../../../src/transport/http/message.ts";
@@ -40,6 +47,7 @@ export function bytesOfResponse({ status, headers, body }: HttpResponse): Uint8A
 /** Requests and responses that are decoded by themselves, without a server or a device. */
 export function httpTargets(): readonly Target[] {
   const credentials = { user: "installer", password: "correct horse: ü" };
+  const challenge = { kind: "digest", realm, nonce: "n0nce", algorithm: "SHA-256", stale: false } as const;
   const csr = requests["Ed25519"] as Uint8Array;
   const field = /^Authorization: (.*)\r$/m.exec(
     view(bytesOfRequest(encodeRequest("simpleenroll", undefined, csr, credentials))).toString("latin1"),
@@ -64,6 +72,27 @@ export function httpTargets(): readonly Target[] {
         const authorization = ["Authorization", view(input).toString("latin1")] as const;
         return isDecoded({ ...request, headers: [...request.headers, authorization] });
       },
+    },
+    {
+      name: "Digest credentials",
+      weight: 10,
+      sample: utf8(
+        encodeDigest(credentials, challenge, encodeRequest("simpleenroll", undefined, csr, undefined), 1, "c"),
+      ),
+      answer(input) {
+        const request = encodeRequest("simpleenroll", undefined, csr, undefined);
+        const authorization = ["Authorization", view(input).toString("latin1")] as const;
+        return isDecoded({ ...request, headers: [...request.headers, authorization] });
+      },
+    },
+    {
+      name: "decodeChallenges",
+      weight: 10,
+      sample: utf8(
+        [digestChallenge("SHA-256", "n0nce", true), digestChallenge("MD5", "n1", false), basicChallenge].join(", "),
+      ),
+      // It reads what it understands and passes over the rest: nothing is refused.
+      answer: (input) => decodeChallenges([view(input).toString("latin1")]).challenges.length > 0,
     },
     {
       name: "decodeResponse, certificates",

@@ -7,14 +7,20 @@ import { tags } from "../../../src/encoding/tags.ts";
 import { fingerprinting } from "../../../src/knowledge/fingerprint.ts";
 import { RunRecorder } from "../../../src/knowledge/run.ts";
 import { parseCertificate } from "../../../src/pki/certificate.ts";
+import { encodePkiData } from "../../../src/pki/cmc.ts";
+import { transactionControls } from "../../../src/pki/cmc-control.ts";
+import { issuerAndSerialNumberOf } from "../../../src/pki/cms-identifier.ts";
+import { buildSignedData } from "../../../src/pki/cms-signed-data-build.ts";
 import { buildCertificationRequest, parseCertificationRequest } from "../../../src/pki/csr.ts";
 import { encodeName } from "../../../src/pki/name.ts";
+import { contentTypes } from "../../../src/pki/oids.ts";
 import { encodeSubjectAltName } from "../../../src/pki/standard-extensions.ts";
 import { type Operation, realm } from "../../../src/protocols/est/constants.ts";
 import { protectionAttributes } from "../../../src/protocols/est/device-server-key.ts";
 import { commonName, now, peer, request, serialNumber } from "../../../src/protocols/est/fixtures.test-support.ts";
 import { decodeRequest, encodeReply, encodeRequest } from "../../../src/protocols/est/http.ts";
 import { encodeDigest } from "../../../src/protocols/est/http-authorization.ts";
+import { encodeFullCmc } from "../../../src/protocols/est/http-fullcmc.ts";
 import { protectionAsked } from "../../../src/protocols/est/key-protection.ts";
 import { challengePassword } from "../../../src/protocols/est/keys.ts";
 import type { EstReply, EstRequest } from "../../../src/protocols/est/messages.ts";
@@ -69,6 +75,17 @@ export async function serverTargets(): Promise<readonly Target[]> {
       headers: [...http.headers, ["Authorization", encodeDigest(installer, challenge, http, 1, "cn0nce")]],
     };
   };
+
+  const controls = transactionControls({ transactionId: Uint8Array.of(7), senderNonce: new Uint8Array(16).fill(5) });
+  const deviceSigner = { signer: signerOf(keyOf("device")), sid: issuerAndSerialNumberOf(claimed) };
+  /** SignedData by the claimed device around what may be PKIData. */
+  const fullRequest = (content: Uint8Array) =>
+    buildSignedData({
+      eContentType: contentTypes.pkiData,
+      content,
+      signers: [deviceSigner],
+      certificates: [claimed.raw],
+    });
 
   const toEncrypt = await buildCertificationRequest({
     subject: encodeName([serialNumber(claimedSerial)]),
@@ -134,6 +151,18 @@ export async function serverTargets(): Promise<readonly Target[]> {
     },
     "request for a key, signed": resigned(csr, [claimed.raw], { ...forKey, taken: "generated" }),
     "request for an encrypted key, signed": resigned(toEncrypt, [claimed.raw], { ...forKey, taken: "generated" }),
+    "Full PKI Request of a claimed device": {
+      operation: "fullcmc",
+      sample: await fullRequest(encodePkiData(controls, [csr])),
+      taken: "certificates",
+      ask: (message) => ({ http: encodeFullCmc(undefined, message), chain: [claimed.raw] }),
+    },
+    "PKIData of a claimed device, signed": {
+      operation: "fullcmc",
+      sample: encodePkiData(controls, [csr]),
+      taken: "certificates",
+      ask: async (pkiData) => ({ http: encodeFullCmc(undefined, await fullRequest(pkiData)), chain: [] }),
+    },
     "request without credentials, signed": resigned(toWait, [], { taken: "pending" }),
   };
   // What has a session goes last: the person's yes is a record that the others should not meet.
@@ -153,13 +182,18 @@ export async function serverTargets(): Promise<readonly Target[]> {
   }));
 }
 
+interface Sent {
+  readonly http: HttpRequest;
+  readonly chain: readonly Uint8Array[];
+}
+
 interface Case {
   readonly operation?: Operation;
   readonly sample: Uint8Array;
   /** What the sample is answered with: certificates, a request to wait, or a refusal. */
   readonly taken: "certificates" | "generated" | "pending" | "not-allowed";
   /** What the client sends when the sample is replaced by `input`. */
-  readonly ask: (input: Uint8Array) => { readonly http: HttpRequest; readonly chain: readonly Uint8Array[] };
+  readonly ask: (input: Uint8Array) => Sent | Promise<Sent>;
   /** What an earlier request has left; a request that is another one's does not find it. */
   readonly session?: { readonly name: string; readonly session: EstSession };
   /** The name that a person said yes to. */
@@ -195,7 +229,7 @@ async function answered(
   input: Uint8Array,
   begun = freshRun,
 ): Promise<{ readonly asked: Asked; readonly reply: EstReply; readonly step: Step<EstSession, EstReply> }> {
-  const { http, chain } = ask(input);
+  const { http, chain } = await ask(input);
   const message: EstRequest = decodeRequest(operation, undefined, http);
   const client = association(chain);
   const found =

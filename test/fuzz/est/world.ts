@@ -99,7 +99,7 @@ export async function openWorld(): Promise<World> {
   ]);
   // A person is asked about every device without a credential.
   await store.commit([
-    store.profiles.put({ tenant, name: "device", settings: { serverKey: "P-256" } }),
+    store.profiles.put({ tenant, name: "device", settings: { serverKey: "P-256", fullcmc: "allowed" } }),
     store.policy.appendRule({ tenant, id: "ask", verdict: "wait", match: { credential: "anonymous" }, created: now }),
   ]);
   const pem = encodePem("CERTIFICATE", manufacturer.certificate.raw);
