@@ -142,7 +142,7 @@ export const badHttp: Readonly<Record<string, Refused>> = {
   },
   "unknown path": ofHttp(404, undefined, nothingThere, (body) => enrolment(body, [], "/.well-known/est")),
   "operation that is not offered": ofHttp(404, undefined, nothingThere, (body) =>
-    enrolment(body, [], "/.well-known/est/serverkeygen"),
+    enrolment(body, [], "/.well-known/est/pal"),
   ),
   "label that is an operation": ofHttp(404, "label-unknown", /no such label/, (body) =>
     enrolment(body, [], "/.well-known/est/cacerts/simpleenroll"),

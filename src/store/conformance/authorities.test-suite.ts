@@ -25,6 +25,17 @@ export function authoritiesConformance(open: Open): void {
     assert.deepEqual(await store.authorities.key("a", "root-key"), { ...key, sealed: bytes("anew") });
   });
 
+  storeTest(open, "ok/keys: listed by the beginning of their names, removed one by one", async (store) => {
+    const keys = ["est-key/b", "est-key/a", "est-keys", "root-key"].map((name) => sealedKey(name));
+    await store.commit(keys.map((key) => store.authorities.addKey(key)));
+    const names = async () => (await store.authorities.keysUnder("a", "est-key/")).map(({ name }) => name);
+    assert.deepEqual(await names(), ["est-key/a", "est-key/b"]);
+    await store.commit([store.authorities.removeKey("a", "est-key/a")]);
+    assert.deepEqual(await names(), ["est-key/b"]);
+    await rejectsWith("guard-lost", store.commit([store.authorities.removeKey("a", "est-key/a")]));
+    assert.ok(await store.authorities.key("a", "root-key"));
+  });
+
   storeTest(open, "fail/keys: added twice, sealed anew twice", async (store) => {
     const key = sealedKey("root-key");
     await store.commit([store.authorities.addKey(key)]);

@@ -110,6 +110,7 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
       .digestAlgorithms(tenant)
       .then(({ length }) => Array(length).fill({ tenant })),
     "authorities.key": store.authorities.key(tenant, "root-key"),
+    "authorities.keysUnder": store.authorities.keysUnder(tenant, "root-"),
     "authorities.list": store.authorities.list(tenant, page),
     "authorities.certificate": store.authorities.certificate(tenant, "issuing", "01"),
     "authorities.certificateByFingerprint": store.authorities.certificateByFingerprint(tenant, fingerprint),
@@ -190,6 +191,7 @@ const changes = new Set([
   "estUsers.remove",
   "authorities.addKey",
   "authorities.resealKey",
+  "authorities.removeKey",
   "authorities.insert",
   "authorities.insertCertificate",
   "authorities.setState",
