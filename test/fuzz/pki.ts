@@ -1,6 +1,7 @@
 // npm run fuzz pki [--seed N] [--count N]: damaged input for every decoder below the protocols.
 import { fuzzAsTold } from "./harness/main.ts";
 import { certificateTargets } from "./pki/certificates.ts";
+import { cmcTargets } from "./pki/cmc.ts";
 import { cmsTargets } from "./pki/cms.ts";
 import { csrAttributesTargets } from "./pki/csr-attributes.ts";
 import { encodingTargets } from "./pki/encoding.ts";
@@ -19,6 +20,7 @@ await fuzzAsTold([
   ...(await revocationTargets()),
   ...(await ocspTargets()),
   ...(await cmsTargets()),
+  ...cmcTargets(),
   ...csrAttributesTargets(),
   ...explainTargets(),
   ...headTargets(),
