@@ -6,6 +6,8 @@ import { addressOf } from "../pki/host-name.ts";
 import type { EnrolledCredential, EnrollOperation, EstDeviceEnv, EstDeviceSettings } from "../protocols/est/index.ts";
 import type { KeyKind } from "../protocols/ports.ts";
 import { checkPskOptions, type PskOptions, pskTrust } from "./device-psk.ts";
+import { addWatchOptions, checkWatchOptions, type WatchOptions, watch } from "./device-renewal.ts";
+import { addTrustOptions, checkTrustOptions, type TrustOptions, trustOf } from "./device-trust.ts";
 import { CliError } from "./errors.ts";
 import { parseEstUrl } from "./est-url.ts";
 import { fileTrouble, writeText } from "./files.ts";
@@ -42,6 +44,7 @@ export function addDeviceEst(device: Command): void {
     .option("--psk <identity>", "identity of a pre-shared key that stands for --ca, --cert and --user")
     .option("--psk-file <file>", "read that key from the first line of a file: 64 or more hexadecimal digits")
     .option("--renew", "renew the certificate in --out")
+    .option("--full-cmc", "ask in a signed Full PKI Request of CMC (EST's fullcmc) instead of a plain one")
     .addOption(
       new Option(
         "--key-kind <kind>",
@@ -69,20 +72,24 @@ export function addDeviceEst(device: Command): void {
       "after",
       example(
         "hatchery device est --url https://est.example:8443 --ca anchor.pem --cert idevid.pem --key idevid.key --name sensor-7 --out ./credential",
+        "hatchery device est --url https://est.example:8443 --bootstrap --user lamp --name lamp --out ./credential",
         "hatchery device est --url https://est.example:8443 --renew --out ./credential",
+        "hatchery device est --url https://est.example:8443 --renew --watch --exec /usr/local/bin/reload --out ./credential",
       ),
     )
     .action(async (options: EstOptions, command: Command) => {
-      const done = await enrolled(options);
+      const done = await enrolled(options, invocationOf(command).json);
+      if (done === undefined) return;
       if (invocationOf(command).json) return printJson(asJson(done, options));
       print(asText(done, options));
     });
+  addTrustOptions(est);
   addServerKeyOptions(est);
+  addWatchOptions(est);
 }
 
-interface EstOptions extends ServerKeyOptions, PskOptions {
+interface EstOptions extends TrustOptions, ServerKeyOptions, PskOptions, WatchOptions {
   readonly url: string;
-  readonly ca?: string;
   readonly out: string;
   readonly name?: string;
   readonly cert?: string;
@@ -91,6 +98,7 @@ interface EstOptions extends ServerKeyOptions, PskOptions {
   readonly passwordFile?: string;
   readonly httpAuth: "basic" | "digest" | "digest-md5";
   readonly renew?: boolean;
+  readonly fullCmc?: boolean;
   readonly keyKind?: KeyKind;
   readonly csrattrs: "ask" | "never";
   readonly address?: readonly Uint8Array[];
@@ -99,15 +107,16 @@ interface EstOptions extends ServerKeyOptions, PskOptions {
   readonly ledger?: string;
 }
 
-async function enrolled(options: EstOptions): Promise<EnrolledCredential> {
-  const settings = await settingsOf(options).catch((error: unknown) => {
+/** Undefined after a device that went on renewing until it was told to end. */
+async function enrolled(options: EstOptions, json: boolean): Promise<EnrolledCredential | undefined> {
+  const interruption = new AbortController();
+  const settings = await settingsOf(options, interruption.signal).catch((error: unknown) => {
     throw fileInWords(error);
   });
   const [{ enroll }, { nodeEstEnv }] = await Promise.all([
     import("../protocols/est/index.ts"),
     import("../device/index.ts"),
   ]);
-  const interruption = new AbortController();
   const interrupt = () => interruption.abort(new CliError("interrupted", interrupted));
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   let ledger: Run | undefined;
@@ -117,11 +126,18 @@ async function enrolled(options: EstOptions): Promise<EnrolledCredential> {
     ledger: (run) => {
       ledger = run;
     },
-    waiting: (pause, run) => notice(waiting(pause, run)),
+    waiting: (pause, run, why) => notice(waiting(pause, run, why)),
     warning: notice,
   });
   try {
     await checkKeyKind(options, env.storage);
+    if (options.watch === true) {
+      const server = options.ca === undefined ? parseEstUrl(options.url) : settings.server;
+      const { exec, out } = options;
+      const renewal = { exec, directory: out, files: filesOf(out), json };
+      await watch({ ...settings, server }, { ...env, signal: interruption.signal }, renewal);
+      return undefined;
+    }
     return await enroll(operationOf(options), settings, env);
   } catch (error) {
     interruption.signal.throwIfAborted();
@@ -148,25 +164,22 @@ function withNextStep(error: unknown): unknown {
   return new HatcheryError(error.code, sentence, { cause: error, details: error.details });
 }
 
-async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
+async function settingsOf(options: EstOptions, signal: AbortSignal): Promise<EstDeviceSettings> {
   checkCombination(options);
   checkServerKeyOptions(options, options);
   checkPskOptions(options, options);
-  const { url, ca, out, name, cert, key, user, renew, keyKind, binding, patience } = options;
+  checkTrustOptions(options, options);
+  checkWatchOptions(options, options);
+  const { url, out, name, cert, key, user, renew, keyKind, binding, patience } = options;
   const address = parseEstUrl(url);
-  const { currentAnchors, currentIdentity, deviceName, loadIdentity, readAnchors } = await import("../device/index.ts");
+  const { currentIdentity, deviceName, loadIdentity } = await import("../device/index.ts");
   const current = renew === true ? await currentIdentity(out) : undefined;
   if (renew === true && current === undefined)
     throw new CliError("nothing-there", `${out} holds no certificate to renew; get one first, without --renew`);
   const given = cert === undefined || key === undefined ? undefined : await loadIdentity(cert, key);
   return {
-    server: {
-      ...address,
-      trust: (await pskTrust(options)) ?? {
-        kind: "explicit",
-        anchors: ca === undefined ? ((await currentAnchors(out)) ?? []) : await readAnchors(ca),
-      },
-    },
+    server: { ...address, trust: (await pskTrust(options)) ?? (await trustOf(options, out, signal)) },
+    redirect: options.redirect,
     // A renewal takes its names from the certificate that it renews.
     subject: deviceName(name ?? "renewal"),
     ...(keyKind === undefined ? {} : { keyKind }),
@@ -182,18 +195,19 @@ async function settingsOf(options: EstOptions): Promise<EstDeviceSettings> {
   };
 }
 
-function operationOf({ renew, serverKey }: EstOptions): EnrollOperation {
+function operationOf({ renew, serverKey, fullCmc }: EstOptions): EnrollOperation {
+  if (fullCmc === true) return "fullcmc";
   if (renew === true) return "simplereenroll";
   return serverKey === undefined ? "simpleenroll" : "serverkeygen";
 }
 
-function checkCombination({ ca, name, cert, key, user, passwordFile, psk, renew }: EstOptions): void {
+function checkCombination({ name, cert, key, user, passwordFile, renew, serverKey, fullCmc }: EstOptions): void {
   const wrong = (sentence: string) => new CliError("usage", sentence);
-  if (ca === undefined && psk === undefined && renew !== true)
-    throw wrong("give with --ca the CA certificate that the server is trusted by; there: hatchery ca export");
   if ((cert === undefined) !== (key === undefined)) throw wrong("--cert and --key belong together; give both");
   if (cert !== undefined && user !== undefined) throw wrong("give either --cert and --key or --user, not both");
   if (passwordFile !== undefined && user === undefined) throw wrong("--password-file needs --user");
+  if (fullCmc === true && serverKey !== undefined)
+    throw wrong("--full-cmc asks for a certificate of the device's own key; leave --server-key out");
   if (renew === true && (cert !== undefined || user !== undefined || name !== undefined))
     throw wrong("--renew uses the certificate and the name in --out; leave --cert, --user and --name out");
   if (renew !== true && name === undefined) throw wrong("say with --name what the device shall be called");
@@ -224,7 +238,8 @@ function addresses(text: string): readonly Uint8Array[] {
   });
 }
 
-function waiting(pause: number, run: string | undefined): string {
+function waiting(pause: number, run: string | undefined, why: "decision" | "busy"): string {
+  if (why === "busy") return `the server is busy; asking again in ${duration(pause * 1000)}`;
   const how = run === undefined ? "" : `, who can run: hatchery approve ${brief(run)}`;
   return `waiting for a person at the server${how}; asking again in ${duration(pause * 1000)}`;
 }

@@ -6,6 +6,7 @@ export type CliErrorCode =
   | "file-unwritable"
   | "answer-unexpected"
   | "audit-broken"
+  | "hook-failed"
   | "nothing-there"
   | "interrupted";
 

@@ -90,7 +90,7 @@ export async function scriptedServer(options: ScriptedOptions = {}): Promise<Scr
   return server;
 
   async function goodAnswer({ path, csr }: ScriptedRequest): Promise<string> {
-    if (path.endsWith("/cacerts")) return certificates(published);
+    if (path.split("?")[0]?.endsWith("/cacerts") === true) return certificates(published);
     if (csr === undefined) return http(404, [], "");
     return certificates([await ca.issue(csr.subject.raw, csr.subjectPublicKeyInfo)]);
   }

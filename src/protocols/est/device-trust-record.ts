@@ -15,11 +15,7 @@ export function trustVariantOf(
 }
 
 /** What the device trusted the server by, and where it had that from: given, shipped with the system, or confirmed by a person. */
-export function recordTrust(
-  run: RunRecorder,
-  trust: ServerAnchors,
-  bootstrap: Bootstrap | undefined,
-): void {
+export function recordTrust(run: RunRecorder, trust: ServerAnchors, bootstrap: Bootstrap | undefined): void {
   if (bootstrap !== undefined) {
     recordBootstrap(run, bootstrap);
   } else if (trust.kind === "implicit") {

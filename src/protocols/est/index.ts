@@ -1,5 +1,6 @@
 /** EST (RFC 7030, RFC 8951): the server as a responder, the device as a leader. Subpath `hatchery/est`. */
 export { acceptAuthorities, anchorsAmong } from "./accept.ts";
+export { Backoff } from "./backoff.ts";
 export {
   labelPattern,
   mediaTypes,
@@ -31,8 +32,8 @@ export {
   encodeRequest,
   routes,
 } from "./http.ts";
-export { decodeCsrAttrs } from "./http-csrattrs.ts";
 export { basicChallenge, digestChallenge } from "./http-authorization.ts";
+export { decodeCsrAttrs } from "./http-csrattrs.ts";
 export { digestSecret, verifyDigestResponse } from "./keys-digest.ts";
 export type {
   BasicCredentials,
