@@ -176,8 +176,8 @@ async function ldevid(
  * renewed under itself alone, so a registration authority renews its own, and nobody else's.
  */
 function asksForAnother({ kind, csr }: EnrollRequest, leaf: Certificate): boolean {
-  const mayEnrol = extKeyUsageOf(leaf.extensions)?.includes(keyPurposes.cmcRA) === true;
-  return mayEnrol && kind !== "simplereenroll" && !isEmptyName(csr.subject) && !equalNames(csr.subject, leaf.subject);
+  if (kind === "simplereenroll" || isEmptyName(csr.subject) || equalNames(csr.subject, leaf.subject)) return false;
+  return extKeyUsageOf(leaf.extensions)?.includes(keyPurposes.cmcRA) === true;
 }
 
 async function registrationAuthority(
