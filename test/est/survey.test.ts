@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
 import { type Clock, systemClock } from "../../src/core/clock.ts";
 import { currentIdentity } from "../../src/device/index.ts";
 import { contradictions, statements } from "../../src/knowledge/check.ts";
 import type { Run } from "../../src/knowledge/run.ts";
-import { estSurvey } from "../../src/protocols/est/index.ts";
+import { type EstTrust, estSurvey } from "../../src/protocols/est/index.ts";
 import { enrolDevice, manufactured, startService, type TestService } from "./service.ts";
 
 let service: TestService;
@@ -26,6 +27,14 @@ async function bothEnds(ledger: Run): Promise<Run> {
   await service.call("PUT", `/runs/${ledger.id}/device-ledger`, ledger);
   const { run } = await service.call<{ readonly run: Run }>("GET", `/runs/${ledger.id}`);
   return run;
+}
+
+/** A first enrolment by password, of a device that trusts the server by `trust`. */
+async function bootstrapped(name: string, trust: EstTrust): Promise<Run> {
+  await service.call("PUT", `/est-users/${name}`, { password: "correct horse", devices: name });
+  const credentials = { user: name, password: "correct horse" };
+  const server = { host: "127.0.0.1", port: service.port, trust };
+  return bothEnds((await enrolDevice(service, "simpleenroll", name, { server, credentials })).ledger);
 }
 
 const realRuns: { readonly [variant: string]: () => Promise<Run> } = {
@@ -76,6 +85,19 @@ const realRuns: { readonly [variant: string]: () => Promise<Run> } = {
     const trust = { kind: "explicit", anchors: [service.root] } as const;
     const server = { host: "127.0.0.1", port: service.port, label: "survey-cmc", trust };
     return bothEnds((await enrolDevice(service, "fullcmc", "SURVEY-6", { server, identity })).ledger);
+  },
+
+  async "est/implicit"() {
+    return bootstrapped("survey-7", { kind: "implicit", anchors: [service.root] });
+  },
+
+  async "est/fingerprint"() {
+    return bootstrapped("survey-8", { kind: "confirm", confirm: async () => true });
+  },
+
+  async "est/fingerprint-preset"() {
+    const fingerprint = createHash("sha256").update(service.root).digest();
+    return bootstrapped("survey-9", { kind: "fingerprint", fingerprint });
   },
 
   async "est/reenroll"() {

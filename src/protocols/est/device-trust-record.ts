@@ -10,8 +10,11 @@ export function trustVariantOf(
   bootstrap: Bootstrap | undefined,
 ): string | undefined {
   if (operation === "simplereenroll") return undefined;
-  if (bootstrap !== undefined) return bootstrap.kind === "confirm" ? "est/fingerprint" : "est/fingerprint-preset";
-  return kind === "implicit" ? "est/implicit" : undefined;
+  const confirmed = bootstrap === undefined ? undefined : comparisons[bootstrap.kind];
+  const trust = confirmed ?? (kind === "implicit" ? "implicit" : undefined);
+  if (trust === undefined) return undefined;
+  // The survey declares the plain enrolment; another operation is a variant that it says nothing of.
+  return operation === "simpleenroll" ? `est/${trust}` : `est/${operation}-${trust}`;
 }
 
 /** What the device trusted the server by, and where it had that from: given, shipped with the system, or confirmed by a person. */
@@ -37,5 +40,6 @@ function recordBootstrap(run: RunRecorder, { kind, anchor, peer, answer }: Boots
   note(run, "learn", confirmed, "device", anchor.raw);
 }
 
+const comparisons = { confirm: "fingerprint", fingerprint: "fingerprint-preset" } as const;
 /** A SHA-256 in hexadecimal digits. */
 const charactersCompared = 64;
