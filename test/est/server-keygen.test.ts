@@ -342,7 +342,7 @@ const refusals: Readonly<Record<string, Refused>> = {
     status: 401,
     code: "binding-wrong",
     says: /must hold the channel binding/,
-    send: async () => keyRequest(await line("line-1", [passwordAttribute("A".repeat(43) + "=")]), "keys", asUser),
+    send: async () => keyRequest(await line("line-1", [passwordAttribute(`${"A".repeat(43)}=`)]), "keys", asUser),
   },
   "a missing binding where one is required": {
     status: 401,

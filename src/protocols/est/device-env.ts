@@ -5,7 +5,6 @@ import type { DecryptedContent, EnvelopedData } from "../../pki/cms-enveloped-da
 import type { CertificateIdentifier } from "../../pki/cms-identifier.ts";
 import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
 import type { ClientIdentity, DeviceKey, Dial, FetchUnauthenticated, KeyKind } from "../ports.ts";
-import type { ServerKeyProtection } from "./device-server-key.ts";
 import type { BasicCredentials } from "./messages.ts";
 
 /** Where the server is and how it is trusted. */
@@ -70,6 +69,14 @@ export interface EstDeviceSettings {
    */
   readonly redirect?: "same-origin" | "other-origin";
 }
+
+/** How a key that the server makes is to be kept secret on its way, beyond TLS (RFC 7030 4.4.1). */
+export type ServerKeyProtection =
+  | { readonly kind: "none" }
+  /** Encrypted for the certificate that the device shows in TLS. */
+  | { readonly kind: "certificate" }
+  /** Under a key that both sides know by this decryptKeyID: 16, 24 or 32 octets. */
+  | { readonly kind: "symmetric"; readonly identifier: string; readonly key: Uint8Array };
 
 /** What the device's machine does for it. */
 export interface EstDeviceEnv {

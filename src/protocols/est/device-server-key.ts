@@ -19,14 +19,6 @@ import type { EstDeviceEnv, EstDeviceSettings } from "./device-env.ts";
 import { EstFailed } from "./errors.ts";
 import type { DeliveredKey } from "./messages.ts";
 
-/** How a key that the server makes is to be kept secret on its way, beyond TLS (RFC 7030 4.4.1). */
-export type ServerKeyProtection =
-  | { readonly kind: "none" }
-  /** Encrypted for the certificate that the device shows in TLS. */
-  | { readonly kind: "certificate" }
-  /** Under a key that both sides know by this decryptKeyID: 16, 24 or 32 octets. */
-  | { readonly kind: "symmetric"; readonly identifier: string; readonly key: Uint8Array };
-
 /**
  * What a request for a server's key says of encryption: SMIMECapabilities and the key's identifier, or nothing. Throws EstFailed
  * `encryption-impossible` for a certificate that nothing can be encrypted for.

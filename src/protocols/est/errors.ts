@@ -163,7 +163,9 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   ),
   "name-change-refused": forbidden("A renewal keeps its names here; leave changeSubjectName (RFC 6402 2.8) out."),
   "fullcmc-not-offered": { status: 404, text: "There is no fullcmc here; use simpleenroll.", endsSession: false },
-  "cmc-malformed": malformed("The body is not base64 (RFC 4648 section 4) of a well-formed Full PKI Request (RFC 5272 3.2)."),
+  "cmc-malformed": malformed(
+    "The body is not base64 (RFC 4648 section 4) of a well-formed Full PKI Request (RFC 5272 3.2).",
+  ),
   "cmc-control": malformed("The request holds a control that is malformed or not understood here (RFC 5272 6)."),
   "cmc-proof": malformed(
     "Proofs by a shared secret (RFC 5272 6.2, 6.3) are not known here; sign with the device's certificate, or log in with user and password.",
@@ -172,7 +174,9 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "cmc-signature": malformed(
     "The signature of the Full PKI Request does not verify; sign with the key of the device's certificate, or under its subjectKeyIdentifier with the key that is to be certified.",
   ),
-  "cmc-algorithm": malformed("The Full PKI Request is signed with an algorithm or a key that is not supported here; sign with SHA-256 or better."),
+  "cmc-algorithm": malformed(
+    "The Full PKI Request is signed with an algorithm or a key that is not supported here; sign with SHA-256 or better.",
+  ),
   "cmc-signer": unauthorized,
   "not-allowed": forbidden("This device may not be enrolled here."),
   "ca-refused": forbidden("The certificate authority has refused this request."),

@@ -3,7 +3,7 @@ import { type HttpResponse, singleField } from "../../transport/http/message.ts"
 import { mediaTypes } from "./constants.ts";
 import { EstFailed } from "./errors.ts";
 import { refuseAnswer } from "./http.ts";
-import { mediaTypeOf } from "./media-type.ts";
+import { mediaTypeOf } from "./http-media-type.ts";
 import { decodeAttributes } from "./messages.ts";
 
 /**

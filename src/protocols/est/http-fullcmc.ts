@@ -6,7 +6,7 @@ import { type Headers, type HttpRequest, type HttpResponse, singleField } from "
 import { mediaTypes, wellKnown } from "./constants.ts";
 import { EstRefused } from "./errors.ts";
 import { decodeAuthorization } from "./http-authorization.ts";
-import { mediaTypeOf } from "./media-type.ts";
+import { mediaTypeOf } from "./http-media-type.ts";
 import { type EstRequest, parseRequest } from "./messages.ts";
 import { decodeFullRequest } from "./messages-fullcmc.ts";
 

@@ -3,7 +3,8 @@ import { decodeWireBase64, encodeWireBase64 } from "../../encoding/base64.ts";
 import { type Headers, type HttpResponse, singleField } from "../../transport/http/message.ts";
 import { mediaTypes } from "./constants.ts";
 import { EstFailed } from "./errors.ts";
-import { type MediaType, mediaTypeOf } from "./media-type.ts";
+import { type MediaType, mediaTypeOf } from "./http-media-type.ts";
+import { decodeMultipart, encodeMultipart, type Part } from "./http-multipart.ts";
 import {
   type DeliveredKey,
   decodeCertificates,
@@ -11,7 +12,6 @@ import {
   encodeCertificates,
   type GeneratedResponse,
 } from "./messages.ts";
-import { decodeMultipart, encodeMultipart, type Part } from "./multipart.ts";
 
 /** The server's answer to serverkeygen (RFC 7030 4.4.2): the key, then its certificate. `run`: its header field. */
 export function encodeGenerated(

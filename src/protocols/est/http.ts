@@ -22,7 +22,7 @@ import { EstFailed, EstRefused, refusals } from "./errors.ts";
 import { basicChallenge, decodeAuthorization, encodeBasic } from "./http-authorization.ts";
 import { decodeFullCmc, failureIn, failureText, withFullResponse } from "./http-fullcmc.ts";
 import { encodeGenerated } from "./http-generated.ts";
-import { mediaTypeOf } from "./media-type.ts";
+import { mediaTypeOf } from "./http-media-type.ts";
 import {
   type BasicCredentials,
   decodeCertificates,

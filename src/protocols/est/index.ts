@@ -20,6 +20,7 @@ export type {
   EstDeviceStorage,
   EstServerAddress,
   EstTrust,
+  ServerKeyProtection,
 } from "./device-env.ts";
 export { type EstRenewalSettings, type RenewalEvent, renewing } from "./device-renewal.ts";
 export { type EstDeviceFailure, EstFailed, type EstRefusal, EstRefused, refusals } from "./errors.ts";

@@ -10,8 +10,8 @@ import type { CertificateProfile, Decision, Evidence, Issuance, Ports } from "..
 import { authenticate, type Client } from "./authenticate.ts";
 import { waitingLifetime } from "./constants.ts";
 import { EstRefused } from "./errors.ts";
-import { checkBinding } from "./keys.ts";
 import { protectionAsked, protectionFor } from "./key-protection.ts";
+import { checkBinding } from "./keys.ts";
 import { type DeliveredKey, type EnrollRequest, type EstReply, encodeCertificates } from "./messages.ts";
 import { checkProfile, requireProfile } from "./profile.ts";
 import { caPlayer, carriedByRequest, known, note, recordClient, recordFrame, variantOf } from "./record.ts";
@@ -327,8 +327,19 @@ function describe(request: EnrollRequest): Decoded {
 
 /** What the decision was made on, for the ledger. */
 function shown(evidence: Evidence): Decoded {
-  const { credential, name, newName, proven, serial, issuer, user, registrationAuthority, operation, profile, address } =
-    evidence;
+  const {
+    credential,
+    name,
+    newName,
+    proven,
+    serial,
+    issuer,
+    user,
+    registrationAuthority,
+    operation,
+    profile,
+    address,
+  } = evidence;
   return {
     operation,
     profile,

@@ -9,7 +9,17 @@ import { RunRecorder } from "../../knowledge/run.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import { parseCertificationRequest } from "../../pki/csr.ts";
 import type { CertificateProfile, CertificateStatus, Decision, Issuance, Ports, Step } from "../ports.ts";
-import { certify, commonName, day, deviceKeys, newAuthority, newKey, now, peer, request } from "./fixtures.test-support.ts";
+import {
+  certify,
+  commonName,
+  day,
+  deviceKeys,
+  newAuthority,
+  newKey,
+  now,
+  peer,
+  request,
+} from "./fixtures.test-support.ts";
 import type { EstReply, EstRequest } from "./messages.ts";
 import { estServer } from "./server.ts";
 import type { EstSession } from "./session.ts";
@@ -94,7 +104,11 @@ async function step(
       profile: async (_, label) => (label === undefined ? (house.profile ?? device) : undefined),
     },
     trust: { manufacturers: async () => [] },
-    credentials: { verifyPassword: async () => undefined, verifyDigest: async () => undefined, pskUser: async () => undefined },
+    credentials: {
+      verifyPassword: async () => undefined,
+      verifyDigest: async () => undefined,
+      pskUser: async () => undefined,
+    },
     deviceKeys: deviceKeys(),
     cmcResponder: async () => ({ signer: root.signer, certificate: root.certificate, issuer: root.certificate }),
   };

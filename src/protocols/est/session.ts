@@ -43,7 +43,11 @@ export function sessionName(request: EstRequest, peer: Peer): string | undefined
  */
 function askedFor({ csr }: EnrollRequest): string {
   const others = csr.attributes.filter(({ type }) => type !== requestAttributes.challengePassword);
-  const parts = [csr.subject.raw, csr.subjectPublicKeyInfo, ...others.flatMap(({ values }) => values.map(({ raw }) => raw))];
+  const parts = [
+    csr.subject.raw,
+    csr.subjectPublicKeyInfo,
+    ...others.flatMap(({ values }) => values.map(({ raw }) => raw)),
+  ];
   return hex(sha256(concat([...parts, utf8(others.map(({ type, values }) => `${type} ${values.length}`).join())])));
 }
 

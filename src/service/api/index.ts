@@ -11,9 +11,9 @@ import { ownCaRoutes } from "./ca-own.ts";
 import { caProfileRoutes } from "./ca-profiles.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { credentialRoutes } from "./credentials.ts";
+import { deviceRoutes } from "./devices.ts";
 import { estKeyRoutes } from "./est-keys.ts";
 import { estPskRoutes } from "./est-psks.ts";
-import { deviceRoutes } from "./devices.ts";
 import { policyRoutes } from "./policy.ts";
 import { runRoutes } from "./runs.ts";
 import { vaultRoutes } from "./vault.ts";
@@ -44,7 +44,10 @@ export async function createApi(context: ApiContext, onError: (error: unknown) =
                 tenant: z.string(),
                 protocol: z.string(),
                 url: z.string(),
-                door: z.enum(["client-cert", "psk"]).optional().describe("for whom it is, when not for devices themselves"),
+                door: z
+                  .enum(["client-cert", "psk"])
+                  .optional()
+                  .describe("for whom it is, when not for devices themselves"),
               }),
             ),
             publication: z.string(),

@@ -14,7 +14,7 @@ import {
   encodeDigest,
 } from "../../../src/protocols/est/http-authorization.ts";
 import { decodeGenerated } from "../../../src/protocols/est/http-generated.ts";
-import { decodeMultipart } from "../../../src/protocols/est/multipart.ts";
+import { decodeMultipart } from "../../../src/protocols/est/http-multipart.ts";
 import type { Headers, HttpRequest, HttpResponse } from "../../../src/transport/http/message.ts";
 import { readsOrRefuses, type Target } from "../harness/target.ts";
 import { certificates, keyOf, messages, requests } from "../pki/samples.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { concat, hex, textOf, utf8 } from "../../core/bytes.ts";
-import { decodeMultipart, encodeMultipart, type Part } from "./multipart.ts";
+import { decodeMultipart, encodeMultipart, type Part } from "./http-multipart.ts";
 
 const boundary = "estServerExampleBoundary";
 const parts = (text: string, with_ = boundary) =>
