@@ -301,6 +301,42 @@ test("ok/a device that begins without a clock renews after the share of a life, 
   assert.equal(clock.monotonic(), begun);
 });
 
+test("ok/a clock that is a life ahead does not make it renew without end", async () => {
+  const house = await life();
+  const { clock, env, server } = house;
+  const ahead = 80 * day;
+  clock.wall += ahead;
+  // The server's clock is right.
+  const { dial } = env;
+  const times: number[] = [];
+  const behind: EstDeviceEnv = {
+    ...env,
+    async dial(target) {
+      const connection = await dial(target);
+      return {
+        ...connection,
+        async request(request, signal) {
+          clock.wall -= ahead;
+          try {
+            return await connection.request(request, signal);
+          } finally {
+            clock.wall += ahead;
+          }
+        },
+      };
+    },
+  };
+  for await (const event of renewing(settings, behind)) {
+    if (event.kind === "renewed") times.push(clock.monotonic());
+    if (times.length === 4) break;
+  }
+  assert.ok(
+    times.every((time, index) => index === 0 || time - (times[index - 1] ?? 0) >= 9 * day),
+    `${times}`,
+  );
+  assert.equal(server.requests, 12);
+});
+
 test("ok/somebody else renewed meanwhile: it goes by what is in the storage", async () => {
   const house = await life();
   const other = await life("other");

@@ -31,11 +31,16 @@ export async function* renewing(settings: EstRenewalSettings, env: EstDeviceEnv)
   const { clock, signal } = env;
   let identity = await credential(env);
   const backoff = new Backoff(renewalPause, env.randomness);
+  let isFresh = false;
   while (!isAborted(signal)) {
     const certificate = leafOf(identity);
     const wanted = renewalTime(certificate, fraction(env.randomness));
     // A clock that says that the certificate is not valid yet is wrong: as far as this device knows, it was issued just now.
-    const wake = timer(wanted, Math.min(wanted - clock.now(), wanted - certificate.notBefore), clock);
+    const wait = Math.min(wanted - clock.now(), wanted - certificate.notBefore);
+    // And one that says that a certificate of this very moment is old would have it renewed without end.
+    const least = isFresh ? (certificate.notAfter - certificate.notBefore) * leastShare : 0;
+    isFresh = false;
+    const wake = timer(wanted, wait, clock, least);
     yield { kind: "scheduled", certificate, at: wake.at };
     await wake.sleep(signal);
     while (!isAborted(signal)) {
@@ -48,6 +53,7 @@ export async function* renewing(settings: EstRenewalSettings, env: EstDeviceEnv)
         if (isAnother) break;
         const renewed = await enroll("simplereenroll", await settingsOf(settings, identity, env), env);
         backoff.reset();
+        isFresh = true;
         yield { kind: "renewed", credential: renewed };
         identity = { chain: [renewed.certificate, ...renewed.chain].map(({ raw }) => raw), key: renewed.key };
         break;
@@ -73,17 +79,21 @@ function renewalTime({ notBefore, notAfter }: Certificate, chance: number): numb
 
 /**
  * A wait until the wall clock says `wanted`, or for `wait` milliseconds, whichever ends first: the wall clock may be set
- * forward, which ends it, or back, which does not make it longer.
+ * forward, which ends it, or back, which does not make it longer. It is never shorter than `least`.
  */
 function timer(
   wanted: number,
   wait: number,
   clock: Clock,
+  least = 0,
 ): { readonly at: number; readonly sleep: (signal: AbortSignal | undefined) => Promise<void> } {
   const begun = clock.monotonic();
-  const left = () => Math.min(wanted - clock.now(), wait - (clock.monotonic() - begun));
+  const left = () => {
+    const passed = clock.monotonic() - begun;
+    return Math.max(Math.min(wanted - clock.now(), wait - passed), least - passed);
+  };
   return {
-    at: clock.now() + Math.max(wait, 0),
+    at: clock.now() + Math.max(wait, least),
     async sleep(signal) {
       for (let rest = left(); rest > 0 && !isAborted(signal); rest = left()) {
         try {
@@ -124,6 +134,8 @@ function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
 }
 
+/** Of a certificate's life, from the moment that it was received. */
+const leastShare = 0.1;
 const renewedFrom = 0.5;
 const renewedUntil = 0.66;
 /** Milliseconds between tries: an hour at the most, and shorter when a short life would otherwise see only a few. */
