@@ -43,6 +43,59 @@ test("ok/group: one batch at a time, also when the engine takes its time", async
   assert.equal(gates.length, 0);
 });
 
+/** An event loop in which a batch takes 1 ms and `work` is done in each tick; what follows the last of it is idleness. */
+function loopWith(work: readonly (() => void)[]) {
+  let now = 0;
+  let idle = 0;
+  let ticks = 0;
+  return {
+    ticks: () => ticks,
+    pass: (milliseconds: number) => {
+      now += milliseconds;
+    },
+    monotonic: () => now,
+    idle: () => idle,
+    async tick() {
+      const next = work[ticks];
+      ticks += 1;
+      now += 1;
+      if (next === undefined) idle += 1;
+      else next();
+    },
+  };
+}
+
+/** The sizes of the batches when `first` callers are followed by one after `busy` ms, and by `coming` more, one in each tick. */
+async function batchesAround(first: number, busy: number, ticks: number, coming: number) {
+  const commits: Promise<number>[] = [];
+  const sizes: number[] = [];
+  const come = () => void commits.push(group.commit(change("late")));
+  const loop = loopWith(Array.from({ length: ticks }, (_, index) => (index < coming ? come : () => {})));
+  const group = groupCommit((changes) => {
+    sizes.push(changes.length);
+    loop.pass(1);
+    return changes.map(() => 1);
+  }, loop);
+  await Promise.all(Array.from({ length: first }, () => group.commit(change("early"))));
+  loop.pass(busy);
+  await group.commit(change("5"));
+  await Promise.all(commits);
+  return { sizes, ticks: loop.ticks() };
+}
+
+test("ok/group: while there is other work a batch waits for those who are about to come", async () => {
+  assert.deepEqual(await batchesAround(2, 5, 3, 3), { sizes: [2, 4], ticks: 4 });
+});
+
+test("ok/group: for 10 ms at most", async () => {
+  assert.deepEqual(await batchesAround(2, 5, 100, 2), { sizes: [2, 3], ticks: 10 });
+});
+
+test("ok/group: a lone caller does not wait, nor who comes when there is little else to do", async () => {
+  assert.deepEqual(await batchesAround(1, 5, 9, 0), { sizes: [1, 1], ticks: 0 });
+  assert.deepEqual(await batchesAround(2, 1, 9, 0), { sizes: [2, 1], ticks: 0 });
+});
+
 test("ok/group: each caller learns how many rows it has changed", async () => {
   const commits = groupCommit((changes) => changes.map(([statement]) => Number(statement!.sql)));
   assert.deepEqual(await Promise.all(["3", "0", "7"].map((rows) => commits.commit(change(rows)))), [3, 0, 7]);

@@ -142,7 +142,6 @@ function configure(database: DatabaseSync, path: string): void {
   // What a statement or a savepoint may have to take back is kept in memory: a temporary file costs as much as the change.
   database.exec("PRAGMA temp_store = MEMORY");
   database.exec(`PRAGMA cache_size = ${-cacheKibibytes}`);
-  database.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`);
 }
 
 const inMemory = ":memory:";
@@ -155,12 +154,6 @@ const maxPrepared = 256;
 
 /** Room for the upper pages of all indexes and for what a group of commits changes; SQLite has 2 MiB by itself. */
 const cacheKibibytes = 16 * 1024;
-
-/**
- * Pages of the write-ahead log, 4 KiB each, after which they are taken over into the database. A page that was changed by
- * many commits is taken over once; SQLite's own 1,000 are full after some fifty enrolments.
- */
-const checkpointPages = 4_000;
 
 // Result codes, https://sqlite.org/rescode.html.
 export const sqliteBusy = 5;
