@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { base64 } from "../src/core/bytes.ts";
+import { commonName, craftedRequest } from "../test/est/crafted.ts";
+import { asymmDecryptKeyID, capabilities } from "../test/est/server-key.ts";
 import { opensslCa } from "../test/system/openssl-ca.ts";
 import { type Hatchery, withHatchery } from "./hatchery.ts";
 import { grantedRun, refusedRun, runsOf } from "./ledger.ts";
@@ -67,6 +70,89 @@ const peer: InteropPeer = {
         "idevid-on-reenroll",
         /simpleenroll/,
       );
+    }),
+
+    variant("csrattrs", async (bench) => {
+      const nothing = await ask(bench, ["--request", "GET"], "csrattrs");
+      assert.deepEqual([nothing.status, nothing.body], [204, ""], "a profile that asks for nothing");
+      const wishes = ["--keys", "P-384", "--binding", "required", "--csrattrs", "both"];
+      await bench.hatchery.cli("ca", "profile", "set", "line7", ...wishes);
+      const answer = await ask(bench, ["--request", "GET"], "line7/csrattrs");
+      assert.equal(answer.status, 200, answer.body);
+      const input = Buffer.from(answer.body, "base64");
+      const tree = await succeed("openssl", ["asn1parse", "-inform", "DER"], { input });
+      for (const name of ["challengePassword", "id-ecPublicKey", "secp384r1"]) assert.match(tree, new RegExp(name));
+      return "openssl reads both forms, without client authentication; 204 where nothing is wanted";
+    }),
+
+    ...(["digest", "anyauth"] as const).map((scheme) =>
+      variant(scheme, async (bench) => {
+        const { hatchery, directory } = bench;
+        const password = join(directory, "password");
+        writeFileSync(password, "correct horse battery", { mode: 0o600 });
+        await hatchery.cli("est", "user", "add", "line", "--devices", serial, "--digest", "--password-file", password);
+        const asked = await makeRequest(directory, "ldevid", serial);
+        const body = join(directory, "body");
+        writeFileSync(body, await requestBody(asked, "wrapped"));
+        const trace = join(directory, "trace");
+        const shown = [`--${scheme}`, "--user", "line:correct horse battery", "--trace-ascii", trace];
+        const content = ["--header", "Content-Type: application/pkcs10", "--data-binary", `@${body}`];
+        const answer = await ask(bench, [...shown, ...content], "simpleenroll");
+        assert.equal(answer.status, 200, answer.body);
+        await checkIssued(bench, answer, asked);
+        assert.match(readFileSync(trace, "utf8"), /Authorization: Digest /);
+        await grantedRun(hatchery, "est/password", serial);
+        return "curl was challenged and proved the password by Digest with SHA-256; granted as est/password";
+      }),
+    ),
+
+    variant("serverkeygen", async (bench) => {
+      const { hatchery, directory } = bench;
+      await hatchery.cli("ca", "profile", "set", "device", "--server-key", "P-256");
+      const { device, request } = await claimedDevice(bench);
+      const answer = await post(bench, device, await requestBody(await request("asked"), "line"), "serverkeygen");
+      assert.equal(answer.status, 200, answer.body);
+      const [key, certificates] = partsOf(answer.body);
+      const made = join(directory, "made.key");
+      await succeed("openssl", ["pkey", "-inform", "DER", "-out", made], { input: Buffer.from(key, "base64") });
+      const [certificate = ""] = await unpackCertificates(directory, "made", certificates);
+      await checkCertificate(certificate, await authorities(bench), { key: made, commonName: serial });
+      return "openssl reads a private key and the certificate of that key";
+    }),
+
+    variant("serverkeygen-encrypted", async (bench) => {
+      const { hatchery, directory } = bench;
+      const usages = "digitalSignature,keyAgreement";
+      await hatchery.cli("ca", "profile", "set", "device", "--server-key", "P-256", "--key-usage", usages);
+      const { issue, device } = await claimedDevice(bench);
+      const own = await issue(device, "own");
+      const identifier = await subjectKeyIdentifier(own.certificate);
+      const attributes = [capabilities(), asymmDecryptKeyID(identifier)];
+      const body = base64(await craftedRequest({ subject: commonName(serial), attributes }));
+      const answer = await post(bench, own, body, "serverkeygen");
+      assert.equal(answer.status, 200, answer.body);
+      const [sealed, certificates] = partsOf(answer.body);
+      const [message, opened] = [join(directory, "sealed.der"), join(directory, "opened.der")];
+      writeFileSync(message, Buffer.from(sealed, "base64"));
+      const recipient = ["-recip", own.certificate, "-inkey", own.key];
+      await succeed("openssl", [
+        "cms",
+        "-decrypt",
+        "-binary",
+        "-inform",
+        "DER",
+        "-in",
+        message,
+        "-out",
+        opened,
+        ...recipient,
+      ]);
+      // What was encrypted is the signed key package (RFC 7030 4.4.2), which a SignedData begins.
+      const tree = await succeed("openssl", ["asn1parse", "-inform", "DER", "-in", opened]);
+      assert.match(tree, /2\.16\.840\.1\.101\.2\.1\.2\.78\.5/);
+      const [certificate = ""] = await unpackCertificates(directory, "made", certificates);
+      assert.notEqual(await fingerprintOf(certificate), await fingerprintOf(own.certificate));
+      return "openssl decrypts a signed key package with the key of the certificate that the device showed";
     }),
 
     variant("unclaimed", async (bench) => {
@@ -212,7 +298,20 @@ async function authorities(bench: Bench): Promise<Authorities> {
   return authoritiesIn(await unpackCertificates(bench.directory, "cacerts", answer.body));
 }
 
-type Operation = "simpleenroll" | "simplereenroll";
+/** The bodies of both parts of an answer to serverkeygen. */
+function partsOf(body: string): readonly [string, string] {
+  const [boundary = ""] = body.split("\r\n", 1);
+  const parts = body.split(boundary).slice(1, 3);
+  const [key = "", certificates = ""] = parts.map((part) => part.slice(part.indexOf("\r\n\r\n") + 4));
+  return [key, certificates];
+}
+
+async function subjectKeyIdentifier(certificate: string): Promise<Uint8Array> {
+  const text = await succeed("openssl", ["x509", "-in", certificate, "-noout", "-ext", "subjectKeyIdentifier"]);
+  return Buffer.from((text.split("\n")[1] ?? "").replaceAll(/[^0-9A-F]/g, ""), "hex");
+}
+
+type Operation = "simpleenroll" | "simplereenroll" | "serverkeygen";
 type TlsVersion = "1.2" | "1.3";
 
 interface Answer {

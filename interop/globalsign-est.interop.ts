@@ -88,6 +88,26 @@ const peer: InteropPeer = {
       return "the additional path segment of estclient chose the profile of that name";
     }),
 
+    serving("csrattrs", async (bench) => {
+      assert.equal((await bench.estclient("csrattrs")).trim(), "", "a profile that asks for nothing");
+      const wishes = ["--keys", "P-384", "--binding", "required", "--csrattrs", "attributes"];
+      await bench.hatchery.cli("ca", "profile", "set", "line7", ...wishes);
+      const said = await bench.estclient("csrattrs", "-aps", "line7");
+      for (const oid of [challengePassword, ecPublicKey, secp384r1]) assert.match(said, new RegExp(oid));
+      return "estclient read that linking and a P-384 key are wanted, and no wishes where there are none";
+    }),
+
+    serving("serverkeygen", async (bench) => {
+      const { hatchery, directory } = bench;
+      await addUser(bench);
+      await hatchery.cli("ca", "profile", "set", "device", "--server-key", "P-256");
+      const [certificate, key] = [join(directory, "made.pem"), join(directory, "made.key")];
+      const shown = ["-user", user, "-pass", password, "-cn", "sensor-1"];
+      await bench.estclient("serverkeygen", ...shown, "-out", certificate, "-keyout", key);
+      await checkIssued(bench, { certificate, key }, "sensor-1");
+      return "estclient stored the private key that was made for it and the certificate of that key";
+    }),
+
     serving("wrong-password", async (bench) => {
       await addUser(bench);
       const { request } = await makeRequest(bench.directory, "sensor-1", "sensor-1");
@@ -137,6 +157,12 @@ const peer: InteropPeer = {
       const device = await deviceEst(bench, bench.asked("/line7"));
       await checkDevice(device, bench.server, "sensor-1");
       return "the device enrolled below an additional path segment of estserver";
+    }),
+
+    enrolling("device-serverkeygen", async (bench) => {
+      const device = await deviceEst(bench, [...bench.asked(), "--server-key"]);
+      await checkDevice(device, bench.server, "sensor-1");
+      return "the device took the private key that estserver made, and the certificate of that key";
     }),
 
     enrolling("device-key-kinds", async (bench) => {
@@ -301,6 +327,9 @@ function lineOf({ certificate }: OpensslCa): string {
   return (certificate.trim().split("\n").at(-2) ?? "").replace(/[+/]/g, "\\$&");
 }
 
+const challengePassword = "1\\.2\\.840\\.113549\\.1\\.9\\.7";
+const ecPublicKey = "1\\.2\\.840\\.10045\\.2\\.1";
+const secp384r1 = "1\\.3\\.132\\.0\\.34";
 const serial = "EX-0001";
 const user = "installer";
 const password = readFileSync("/proc/sys/kernel/random/uuid", "utf8").trim();

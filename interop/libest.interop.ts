@@ -13,9 +13,17 @@ import {
   checkCertificate,
   fingerprintOf,
   makeLeaf,
+  makeRequest,
   unpackCertificates,
 } from "./openssl.ts";
-import { type CommandResult, command, type InteropContext, type InteropPeer, type InteropVariant } from "./peer.ts";
+import {
+  type CommandResult,
+  command,
+  type InteropContext,
+  type InteropPeer,
+  type InteropVariant,
+  succeed,
+} from "./peer.ts";
 import { freePort, withServerProgram } from "./server-program.ts";
 
 const libest: BuiltPeer = {
@@ -78,6 +86,52 @@ const peer: InteropPeer = {
       return "the path segment of estclient chose the profile of that name";
     }),
 
+    serving("digest", async (bench) => {
+      await addUser(bench, "--digest-md5");
+      const enrolled = await enrol(bench, "first", ["-e", "--common-name", "sensor-1", ...shownPassword]);
+      await checkIssued(bench, enrolled, "sensor-1");
+      await grantedRun(bench.hatchery, "est/password", "sensor-1");
+      return "estclient answered the challenge of Digest with MD5, the one algorithm that it knows; granted as est/password";
+    }),
+
+    serving("csrattrs", async (bench) => {
+      const { hatchery, directory } = bench;
+      const wishes = ["--keys", "P-384", "--binding", "required", "--csrattrs", "attributes"];
+      await hatchery.cli("ca", "profile", "set", "device", ...wishes);
+      const { output } = await bench.estclient("wishes", ["-a"]);
+      const [file] = globSync("wishes/csr-*.base64", { cwd: directory });
+      assert.ok(file !== undefined, `estclient stored no CSR attributes:\n${output}`);
+      const said = Buffer.from(readFileSync(join(directory, file), "latin1"), "base64");
+      const tree = await succeed("openssl", ["asn1parse", "-inform", "DER"], { input: said });
+      for (const name of ["challengePassword", "id-ecPublicKey", "secp384r1"]) assert.match(tree, new RegExp(name));
+      return "estclient stored that linking and a P-384 key are wanted, as openssl reads it";
+    }),
+
+    serving("serverkeygen", async (bench) => {
+      await addUser(bench);
+      // It takes an answer whose key is shorter than an RSA key for one that was cut.
+      await bench.hatchery.cli("ca", "profile", "set", "device", "--server-key", "RSA-2048");
+      const { key: signing } = await makeRequest(bench.directory, "asked", "sensor-1");
+      const { output: said } = await bench.estclient("made", [
+        "-q",
+        "-x",
+        signing,
+        "--common-name",
+        "sensor-1",
+        ...shownPassword,
+      ]);
+      const directory = join(bench.directory, "made");
+      const [message, key] = ["cert-*.pkcs7", "key-*.key"].map((pattern) => globSync(pattern, { cwd: directory })[0]);
+      assert.ok(message !== undefined && key !== undefined, `estclient stored no key and certificate:\n${said}`);
+      const body = readFileSync(join(directory, message), "utf8");
+      const [certificate = ""] = await unpackCertificates(directory, "issued", body);
+      const pem = join(directory, "key.pem");
+      const pkcs8 = Buffer.from(readFileSync(join(directory, key), "latin1"), "base64");
+      await succeed("openssl", ["pkey", "-inform", "DER", "-out", pem], { input: pkcs8 });
+      await checkIssued(bench, { certificate, key: pem }, "sensor-1");
+      return "estclient stored the private key that was made for it and the certificate of that key";
+    }),
+
     serving("wrong-password", async (bench) => {
       await addUser(bench);
       const asked = ["-e", "--common-name", "sensor-1", "-u", user, "-h", "not the password"];
@@ -97,6 +151,25 @@ const peer: InteropPeer = {
     enrolling("device-binding", ["-t"], async (bench) => {
       await checkDevice(await deviceEst(bench, bench.asked), bench, name);
       return "estserver demanded and accepted the device's tls-unique";
+    }),
+
+    enrolling("device-csrattrs", [], async (bench) => {
+      const device = await deviceEst(bench, bench.asked);
+      await checkDevice(device, bench, name);
+      const made = await succeed("openssl", ["pkey", "-in", device.key, "-noout", "-text"]);
+      assert.match(made, /secp384r1/);
+      return "the device read the example of RFC 7030 4.5.2 from estserver and made a P-384 key";
+    }),
+
+    enrolling("device-digest", ["-h"], async (bench) => {
+      await checkDevice(await deviceEst(bench, [...bench.asked, "--http-auth", "digest-md5"]), bench, name);
+      return "the device answered estserver's challenge of Digest with MD5, which it was allowed to";
+    }),
+
+    enrolling("device-serverkeygen", [], async (bench) => {
+      const device = await deviceEst(bench, [...bench.asked, "--csrattrs", "never", "--server-key"]);
+      await checkDevice(device, bench, name);
+      return "the device took the PKCS #1 key that estserver sends as application/pkcs8, and the certificate of that key";
     }),
 
     enrolling("device-wait", ["-m", "60"], async (bench) => {
@@ -185,7 +258,7 @@ function enrolling(
         file: builtProgram(libest, "estserver"),
         args: ["-c", together, "-k", together, "-r", "estrealm", "-p", `${port}`, ...serverOptions],
         cwd: directory,
-        env: environment(directory, root),
+        env: environment(directory, root, variant),
         port,
         signal,
         log,
@@ -200,7 +273,7 @@ function enrolling(
 }
 
 /** Writes what `openssl ca` needs, and returns where estserver finds it. */
-function environment(directory: string, root: OpensslCa): Readonly<Record<string, string>> {
+function environment(directory: string, root: OpensslCa, variant: string): Readonly<Record<string, string>> {
   const configuration = join(directory, "libest.cnf");
   writeFileSync(join(directory, "index.txt"), "");
   writeFileSync(join(directory, "serial"), "4000000000000001\n");
@@ -234,6 +307,7 @@ authorityKeyIdentifier = keyid
     EST_TRUSTED_CERTS: root.certificateFile,
     EST_CACERTS_RESP: root.certificateFile,
     EST_OPENSSL_CACONFIG: configuration,
+    ...(variant === "device-csrattrs" ? { EST_CSR_ATTR: exampleAttributes } : {}),
   };
 }
 
@@ -249,10 +323,10 @@ async function enrol(bench: Serving, output: string, args: readonly string[]): P
   return { certificate: certificates[0] as string, key: join(directory, key) };
 }
 
-async function addUser({ hatchery, directory }: Serving): Promise<void> {
+async function addUser({ hatchery, directory }: Serving, ...options: readonly string[]): Promise<void> {
   const file = join(directory, "password");
   writeFileSync(file, password, { mode: 0o600 });
-  await hatchery.cli("est", "user", "add", user, "--devices", "sensor-*", "--password-file", file);
+  await hatchery.cli("est", "user", "add", user, "--devices", "sensor-*", "--password-file", file, ...options);
 }
 
 async function checkIssued(bench: Serving, { certificate, key }: Credential, commonName: string): Promise<void> {
@@ -269,6 +343,9 @@ async function fetchAuthorities(bench: Serving): Promise<Authorities> {
   );
 }
 
+/** RFC 7030 4.5.2: challengePassword, secp384r1, macAddress and SHA-384. */
+const exampleAttributes =
+  "MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw==";
 const name = "sensor-1";
 const user = "installer";
 const password = readFileSync("/proc/sys/kernel/random/uuid", "utf8").trim();

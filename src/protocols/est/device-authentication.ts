@@ -78,7 +78,9 @@ export function httpAuthentication(
 
 /** Whether the server ends the association with this answer (RFC 9112 9.6), so that a challenge is answered on another one. */
 export function endsAssociation({ headers }: HttpResponse): boolean {
-  return (singleField(headers, "connection") ?? "").toLowerCase().includes("close");
+  // What says no length ends with the association (RFC 9112 6.3), as libest's 401 does.
+  const framed = ["content-length", "transfer-encoding"].some((name) => singleField(headers, name) !== undefined);
+  return !framed || (singleField(headers, "connection") ?? "").toLowerCase().includes("close");
 }
 
 function unanswerable(schemes: readonly string[], wanted: NonNullable<EstDeviceSettings["httpAuthentication"]>) {
