@@ -125,7 +125,11 @@ test("ok/Basic credentials: a password may hold colons and UTF-8", () => {
     undefined,
     post(base64(csr), [...type, ["Authorization", basic("lamp:a:ü")]]),
   );
-  assert.deepEqual(decoded.kind === "simpleenroll" && decoded.credentials, { user: "lamp", password: "a:ü" });
+  assert.deepEqual(decoded.kind === "simpleenroll" && decoded.credentials, {
+    kind: "basic",
+    user: "lamp",
+    password: "a:ü",
+  });
 });
 
 test("ok/the device's own request is one that the server takes", () => {
@@ -134,7 +138,11 @@ test("ok/the device's own request is one that the server takes", () => {
   // Every server seen wants or accepts lines of 64 with a final line feed.
   assert.match(textOf(sent.body), /^([A-Za-z0-9+/=]{64}\n)*[A-Za-z0-9+/=]{1,64}\n$/);
   const decoded = decodeRequest("simpleenroll", "plant-7", sent);
-  assert.deepEqual(decoded.kind === "simpleenroll" && decoded.credentials, { user: "lamp", password: "correct horse" });
+  assert.deepEqual(decoded.kind === "simpleenroll" && decoded.credentials, {
+    kind: "basic",
+    user: "lamp",
+    password: "correct horse",
+  });
 });
 
 for (const [form, userAgent, wrapped] of [
