@@ -104,7 +104,7 @@ describe("our device and a scripted server", () => {
 
   /** Publishes its CA, and answers each enrolment with the next of `answers`, then with 403. */
   async function scripted(
-    answers: readonly { readonly challenges: readonly string[]; readonly close?: boolean }[],
+    answers: readonly { readonly challenges: readonly string[]; readonly close?: boolean | "silently" }[],
     { name = "127.0.0.1", purposes = [keyPurposes.serverAuth] }: { name?: string; purposes?: readonly string[] } = {},
   ): Promise<Scripted> {
     const own = await root.issue(commonName("server"), {
@@ -142,7 +142,9 @@ describe("our device and a scripted server", () => {
             "Content-Length",
             "0",
           ]);
-          reply.end();
+          reply.end(() => {
+            if (next?.close === "silently") request.socket.destroy();
+          });
         });
       },
     );
@@ -196,6 +198,14 @@ describe("our device and a scripted server", () => {
     assert.equal(server.presented[0], undefined);
     assert.equal(digestIn(server.presented[1]), "SHA-256");
     assert.deepEqual([server.presented.length, server.connections], [2, 2]);
+  });
+
+  test("ok/a server that ends the association behind its challenge, without a word, is answered on a new one", async () => {
+    const server = await scripted([{ challenges: [sha], close: "silently" }]);
+    const error = await enrols(server, { credentials, httpAuthentication: "digest" });
+    assert.equal(codeAnd(error), "server-refused");
+    assert.equal(digestIn(server.presented.at(-1)), "SHA-256");
+    assert.equal(server.connections, 2);
   });
 
   test("ok/a server that takes Digest alone is answered by it although Basic was sent first", async () => {

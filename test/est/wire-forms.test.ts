@@ -57,6 +57,27 @@ test("ok/the whole header of an answer is in the first 1024 octets that are sent
   assert.ok(end > 0 && end + 4 <= 1024, `the header ends at octet ${end}`);
 });
 
+test("ok/a client that shows nothing and sends nothing is challenged, fail/one that shows something", async () => {
+  // curl --digest leaves the body out of the request that it expects to be refused.
+  const empty = (fields: readonly string[]) => ask(service, enrolment("", fields));
+  const challenged = await empty([]);
+  assert.equal(challenged.status, 401);
+  assert.match(challenged.field("www-authenticate") ?? "", /Basic realm="est"/);
+  const told = await empty([basic("installer", password)]);
+  assert.deepEqual([told.status, told.field("hatchery-error")], [400, "body-missing"]);
+});
+
+test("ok/libest is offered no algorithm of Digest at which it gives up, others are", async () => {
+  await service.call("PUT", "/est-users/modern", { password, devices: "wire-*", digest: "sha-256" });
+  await service.call("PUT", "/est-users/old", { password, devices: "wire-*", digest: "md5" });
+  // What is offered follows a new user within a second; a restart shows it at once.
+  await service.restart();
+  const offered = async (fields: readonly string[]) =>
+    (await ask(service, enrolment("", fields))).field("www-authenticate")?.match(/SHA-256|MD5|Basic/g);
+  assert.deepEqual(await offered([]), ["SHA-256", "MD5", "Basic"]);
+  assert.deepEqual(await offered(["User-Agent: libest 3.2.0p"]), ["MD5", "Basic"]);
+});
+
 /** Bodies of a request as no recorded client lays them out. */
 const otherLayouts: Readonly<Record<string, (line: string) => string>> = {
   "lines of 64 without a final line feed": (line) => line.replace(/.{64}(?!$)/g, "$&\n"),

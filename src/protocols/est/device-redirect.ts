@@ -1,3 +1,4 @@
+import { codeOf } from "../../core/errors.ts";
 import type { Connection, Peer } from "../../core/link.ts";
 import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
 import { mostRedirects, mostRedirectTarget } from "./constants.ts";
@@ -49,12 +50,26 @@ export async function ask(
     let request = await asking.make(current.peer);
     let followed = 0;
     let ended = false;
+    let answering = false;
     for (;;) {
       const authorized = asking.authentication?.authorized(request) ?? request;
       asking.sent?.(authorized, current.peer);
-      const answer = await current.request(authorized, signal);
+      const answer = await current.request(authorized, signal).catch((error: unknown) => {
+        // libest's server ends the association behind its challenge without a word: nobody has read the answer to it.
+        if (!answering || codeOf(error) !== "association-closed") throw error;
+        return undefined;
+      });
+      if (answer === undefined) {
+        answering = false;
+        if (current === connection) ended = true;
+        else await current.close();
+        current = await asking.dial(here);
+        request = { ...(await asking.make(current.peer)), path: request.path };
+        continue;
+      }
       if (current === connection && endsAssociation(answer)) ended = true;
       if (asking.authentication?.challenged(answer) === true) {
+        answering = true;
         if (!endsAssociation(answer)) continue;
         if (current !== connection) await current.close();
         current = await asking.dial(here);
