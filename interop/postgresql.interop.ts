@@ -15,6 +15,7 @@ const peer: InteropPeer = {
     variant("engine", "values, prepared statements, durability settings of the sessions"),
     variant("faults", "connections cut around COMMIT, ended and crashed: every change once"),
     variant("tls", "every sslmode, a wrong root, a wrong name, a server without TLS"),
+    variant("balanced", "two services behind one load balancer: 202, repeats, Digest, pre-shared keys"),
     variant("system", "onboarding, kill -9, two services on one database, refusals"),
   ],
 };

@@ -22,6 +22,9 @@ export interface RawIdentity {
   readonly key: KeyObject;
 }
 
+/** Where a service is, and how it is trusted. */
+export type Reached = Pick<TestService, "port" | "root">;
+
 export interface DialOptions {
   readonly identity?: RawIdentity;
   readonly version?: "TLSv1.2" | "TLSv1.3";
@@ -30,7 +33,7 @@ export interface DialOptions {
 }
 
 /** A TLS connection to the service, which is verified; the handshake is complete when it resolves. */
-export function dial(service: TestService, { identity, version, preface }: DialOptions = {}): Promise<TLSSocket> {
+export function dial(service: Reached, { identity, version, preface }: DialOptions = {}): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const tcp = connectTcp(service.port, "127.0.0.1");
     if (preface !== undefined) tcp.write(preface);
@@ -60,7 +63,7 @@ export function exchange(socket: Socket, request: Uint8Array): Promise<RawAnswer
 }
 
 /** Sends `request` over a connection of its own. */
-export async function ask(service: TestService, request: Uint8Array, options: DialOptions = {}): Promise<RawAnswer> {
+export async function ask(service: Reached, request: Uint8Array, options: DialOptions = {}): Promise<RawAnswer> {
   const socket = await dial(service, options);
   try {
     return await exchange(socket, request);

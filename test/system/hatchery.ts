@@ -45,7 +45,12 @@ export interface Up {
   readonly version: string;
   readonly data: string;
   readonly socket: string;
-  readonly listeners: readonly { readonly tenant: string; readonly protocol: string; readonly url: string }[];
+  readonly listeners: readonly {
+    readonly tenant: string;
+    readonly protocol: string;
+    readonly url: string;
+    readonly door?: string;
+  }[];
   readonly demo?: { readonly run: string };
 }
 

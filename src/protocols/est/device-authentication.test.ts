@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { seededRandomness } from "../../core/randomness.ts";
 import type { Headers, HttpRequest, HttpResponse } from "../../transport/http/message.ts";
 import { singleField } from "../../transport/http/message.ts";
-import { httpAuthentication } from "./device-authentication.ts";
+import { endsAssociation, httpAuthentication } from "./device-authentication.ts";
 import type { EstDeviceSettings } from "./device-env.ts";
 import { basicChallenge, decodeAuthorization, digestChallenge } from "./http-authorization.ts";
 import { digestSecret, verifyDigestResponse } from "./keys-digest.ts";
@@ -121,4 +121,11 @@ test("ok/elsewhere: another server's challenge is its own", () => {
   digest.challenged(answer(401, sha));
   digest.elsewhere();
   assert.equal(presented(digest.authorized(request)), "nothing");
+});
+
+test("ok/an association ends with an answer that says so, or whose end cannot be told otherwise", () => {
+  const ends = (status: number, ...headers: Headers) => endsAssociation({ status, headers, body: new Uint8Array(0) });
+  assert.deepEqual([ends(401), ends(200, ["Content-Length", "0"], ["Connection", "Close"])], [true, true]);
+  assert.deepEqual([ends(200, ["Content-Length", "0"]), ends(200, ["Transfer-Encoding", "chunked"])], [false, false]);
+  assert.deepEqual([ends(204), ends(204, ["Connection", "close"])], [false, true]);
 });

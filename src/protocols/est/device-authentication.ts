@@ -77,9 +77,10 @@ export function httpAuthentication(
 }
 
 /** Whether the server ends the association with this answer (RFC 9112 9.6), so that a challenge is answered on another one. */
-export function endsAssociation({ headers }: HttpResponse): boolean {
-  // What says no length ends with the association (RFC 9112 6.3), as libest's 401 does.
-  const framed = ["content-length", "transfer-encoding"].some((name) => singleField(headers, name) !== undefined);
+export function endsAssociation({ status, headers }: HttpResponse): boolean {
+  // What says no length ends with the association (RFC 9112 6.3), as libest's 401 does; a 204 has no content to measure.
+  const framed =
+    status === 204 || ["content-length", "transfer-encoding"].some((name) => singleField(headers, name) !== undefined);
   return !framed || (singleField(headers, "connection") ?? "").toLowerCase().includes("close");
 }
 
