@@ -142,7 +142,15 @@ export function recordHandshake(
   if (identity !== undefined) {
     // RFC 8446 4.2.11 and RFC 4279 2: the identity goes before any key is agreed on.
     const carries = [known.pskIdentity.fact];
-    run.frame({ ...common, protection: "none", from: "device", to: "coordinator", name: tlsClient, carries, decoded: {} });
+    run.frame({
+      ...common,
+      protection: "none",
+      from: "device",
+      to: "coordinator",
+      name: tlsClient,
+      carries,
+      decoded: {},
+    });
     note(run, "hold", known.pskIdentity, by, identity);
     // The handshake has proven it, and nobody shows it: what both ends derive of it alone stands for it.
     note(run, "hold", known.psk, by, peer.exporter("EXPORTER-hatchery-psk", 32));
