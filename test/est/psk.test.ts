@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { base64, fromHex, textOf, utf8 } from "../../src/core/bytes.ts";
@@ -8,6 +9,7 @@ import type { EstDeviceSettings } from "../../src/protocols/est/index.ts";
 import { bindingType } from "../../src/protocols/est/keys.ts";
 import { dialHttps } from "../../src/transport/http/client.ts";
 import { singleField } from "../../src/transport/http/message.ts";
+import { formOf } from "../system/secret-search.ts";
 import { commonName, craftedRequest } from "./crafted.ts";
 import { enrolDevice, startService, type TestService } from "./service.ts";
 
@@ -77,6 +79,15 @@ test("ok/a rule speaks of pre-shared keys", async () => {
   await assert.rejects(enrolWith("lamp-30", trust), { message: /refused simpleenroll with 403/ });
   await service.call("DELETE", `/rules/${id}`);
   await enrolWith("lamp-30", trust);
+});
+
+test("ok/the key is in the store under the vault's seal alone, and in no ledger", async () => {
+  const trust = await sharedKey("lamp-35");
+  const { ledger } = await enrolWith("lamp-35", trust);
+  const files = ["hatchery.db", "hatchery.db-wal"].map((name) => readFileSync(join(service.data, name)));
+  const kept = Buffer.concat([...files, Buffer.from(JSON.stringify(ledger))]);
+  assert.equal(formOf(utf8("est-psk/lamp-35"), kept), "raw", "the search finds what is there");
+  assert.equal(formOf(trust.key, kept), undefined);
 });
 
 test("fail/a wrong key and an unknown identity, which look alike", async () => {
