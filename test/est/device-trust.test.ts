@@ -176,6 +176,29 @@ test("fail/implicit anchors that a device had before vouch for no other server o
   );
 });
 
+test("ok/a server whose own certificate is of a public CA: by that for the first time, and given as an anchor later", async () => {
+  const tls = await scriptedCa("Root of the world");
+  await withServer(
+    async (server) => {
+      assert.equal((await enrol(server, { kind: "implicit", anchors: [tls.certificate] })).trust, "implicit");
+      assert.equal((await enrol(server, { kind: "explicit", anchors: [tls.certificate] })).trust, "explicit");
+      assert.deepEqual((await currentAnchors(directory))?.map(hex), [hex(server.ca.certificate)]);
+    },
+    { tls },
+  );
+});
+
+test("fail/given as an anchor for the first time, a public CA vouches for no other CA", async () => {
+  const tls = await scriptedCa("Root of the world");
+  await withServer(
+    (server) =>
+      assert.rejects(enrol(server, { kind: "explicit", anchors: [tls.certificate] }), {
+        code: "anchors-not-confirmed",
+      }),
+    { tls },
+  );
+});
+
 test("fail/implicit: another name, and nothing stands for the name", () =>
   withServer(
     async (server) => {

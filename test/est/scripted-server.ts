@@ -38,6 +38,8 @@ export interface ScriptedServer {
 
 export interface ScriptedOptions {
   readonly ca?: ScriptedCa;
+  /** Issuer of the server's own certificate, `ca` unless given. */
+  readonly tls?: ScriptedCa;
   /** Addresses in the server's certificate, 127.0.0.1 unless given. */
   readonly addresses?: readonly (readonly number[])[];
   /** What cacerts publishes, the CA's certificate unless given. */
@@ -49,7 +51,7 @@ export async function scriptedServer(options: ScriptedOptions = {}): Promise<Scr
   const { published = [ca.certificate] } = options;
   const key = generateKey("P-256");
   const name = encodeName([{ type: attributeTypes.commonName, value: "scripted" }]);
-  const certificate = await ca.issue(name, signerOf(key).publicKey, [
+  const certificate = await (options.tls ?? ca).issue(name, signerOf(key).publicKey, [
     encodeSubjectAltName(addresses.map((address) => ({ kind: "iPAddress", address: Uint8Array.from(address) }))),
     encodeExtKeyUsage([keyPurposes.serverAuth]),
   ]);

@@ -40,7 +40,9 @@ export async function requestAuthorities(
   // 4.1.3: any status but 200 ends the enrolment; decodeResponse lets no 202 through for cacerts.
   const published = response.kind === "certificates" ? response.certificates : [];
   // An implicit anchor vouches for the server's name; of the CA nothing is known yet but that this server says so.
-  const trusted = trust.kind === "explicit" ? trust.anchors : [newestRoot(published).raw];
+  // What the device has taken over before vouches as well: a server's own certificate may be of another CA than it publishes.
+  const kept = (await env.storage.anchors()) ?? [];
+  const trusted = trust.kind === "explicit" ? [...trust.anchors, ...kept] : [newestRoot(published).raw];
   const { authorities, signaturesVerified } = acceptAuthorities(published, trusted, env.clock.now());
   ledger.authorities(answer, peer, authorities, signaturesVerified);
   return { authorities, ended };

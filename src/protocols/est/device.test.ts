@@ -80,7 +80,8 @@ async function world(
         const answer = isRead ? read : left.shift();
         const response = await answer?.(request, csr);
         if (response === undefined) throw Object.assign(new Error("closed"), { code: "association-closed" });
-        return response;
+        const length = ["Content-Length", `${response.body.length}`] as const;
+        return { ...response, headers: [...response.headers, length] };
       },
       serve: () => assert.fail("a device asks"),
       close: async () => {},
