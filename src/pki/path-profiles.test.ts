@@ -45,7 +45,13 @@ async function acceptedBy(
 
 test("ok/each profile by keyUsage and extKeyUsage", async () => {
   const signs = ["digitalSignature"] as const;
-  assert.deepEqual(await acceptedBy(undefined, signs), ["idevid", "tls-server", "tls-client", "voucher-signer"]);
+  assert.deepEqual(await acceptedBy(undefined, signs), [
+    "idevid",
+    "tls-server",
+    "tls-client",
+    "voucher-signer",
+    "cmc-responder",
+  ]);
   assert.deepEqual(await acceptedBy([anyExtendedKeyUsage], signs), [
     "idevid",
     "tls-server",
@@ -54,9 +60,14 @@ test("ok/each profile by keyUsage and extKeyUsage", async () => {
   ]);
   assert.deepEqual(await acceptedBy([serverAuth], signs), ["idevid", "tls-server"]);
   assert.deepEqual(await acceptedBy([clientAuth], signs), ["idevid", "tls-client"]);
-  assert.deepEqual(await acceptedBy([serverAuth, clientAuth, cmcRA], signs), ["idevid", "tls-server", "tls-client"]);
+  assert.deepEqual(await acceptedBy([serverAuth, clientAuth, cmcRA], signs), [
+    "idevid",
+    "tls-server",
+    "tls-client",
+    "cmc-responder",
+  ]);
   // A registrar of BRSKI asks for vouchers and does not make them.
-  assert.deepEqual(await acceptedBy([cmcRA], signs), ["idevid"]);
+  assert.deepEqual(await acceptedBy([cmcRA], signs), ["idevid", "cmc-responder"]);
   assert.deepEqual(await acceptedBy(undefined, ["keyAgreement"]), []);
   assert.deepEqual(await acceptedBy(undefined, ["keyCertSign"]), ["ca"]);
   assert.deepEqual(await acceptedBy([clientAuth], ["keyCertSign", "cRLSign"]), ["ca"]);
