@@ -76,12 +76,17 @@ export async function watch(
     say(lineOf(event));
     if (exec === undefined || event.kind !== "scheduled") continue;
     const { raw, notAfter } = event.certificate;
-    const done = new DoneFor(directory, raw);
+    const doneFile = join(directory, "exec-done");
+    const fingerprint = hex(sha256(raw));
     const backoff = new Backoff(hookPause, env.randomness);
-    for (let left = mostHookTries; left > 0 && !env.signal.aborted && !(await done.read()); left -= 1) {
+    for (
+      let left = mostHookTries;
+      left > 0 && !env.signal.aborted && (await fingerprintIn(doneFile)) !== fingerprint;
+      left -= 1
+    ) {
       try {
         await runHook(exec, variablesOf(files, notAfter), env.signal);
-        await done.write();
+        await writeText(doneFile, `${fingerprint}\n`);
         say({ text: `${exec} has run`, json: { event: "executed", program: exec } });
       } catch (error) {
         if (env.signal.aborted) return;
@@ -131,24 +136,10 @@ function variablesOf({ certificate, chain, key, authorities }: CredentialFiles, 
   };
 }
 
-/** The certificate that the program of `--exec` has run for, by its SHA-256 in the file `exec-done`. */
-class DoneFor {
-  readonly #file: string;
-  readonly #fingerprint: string;
-
-  constructor(directory: string, certificate: Uint8Array) {
-    this.#file = join(directory, "exec-done");
-    this.#fingerprint = hex(sha256(certificate));
-  }
-
-  async read(): Promise<boolean> {
-    const { readFileIfThere } = await import("../device/files.ts");
-    return (await readFileIfThere(this.#file))?.toString("utf8").trim() === this.#fingerprint;
-  }
-
-  write(): Promise<void> {
-    return writeText(this.#file, `${this.#fingerprint}\n`);
-  }
+/** The SHA-256 of the certificate that the program of `--exec` has run for. */
+async function fingerprintIn(doneFile: string): Promise<string | undefined> {
+  const { readFileIfThere } = await import("../device/files.ts");
+  return (await readFileIfThere(doneFile))?.toString("utf8").trim();
 }
 
 /** Milliseconds: five tries in some minutes; then the next start or certificate. */
