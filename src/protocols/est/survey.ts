@@ -384,13 +384,19 @@ export const estSurvey: Survey = {
       variants: ["est/idevid", "est/reenroll", "est/serverkeygen", "est/fullcmc"],
       source: "RFC 7030 3.3.2",
     }),
-    step("est.psk", "trust", "device", "names its pre-shared key and proves it in the TLS handshake, as the server does", {
-      channel: "ip.site",
-      frames: ["TLS client authentication"],
-      floor: 1,
-      variants: ["est/tls-psk"],
-      source: "RFC 7030 3.3.3",
-    }),
+    step(
+      "est.psk",
+      "trust",
+      "device",
+      "names its pre-shared key and proves it in the TLS handshake, as the server does",
+      {
+        channel: "ip.site",
+        frames: ["TLS client authentication"],
+        floor: 1,
+        variants: ["est/tls-psk"],
+        source: "RFC 7030 3.3.3",
+      },
+    ),
     step("est.cacerts", "deliver", "device", "fetches the CA certificates", {
       channel: "ip.site",
       frames: ["cacerts request", "cacerts response"],
@@ -421,6 +427,13 @@ export const estSurvey: Survey = {
       variants: ["est/serverkeygen"],
       source: "RFC 7030 4.4",
     }),
+    step("est.fullcmc", "deliver", "device", "asks for a certificate in a signed message", {
+      channel: "ip.site",
+      frames: ["fullcmc request", "fullcmc response"],
+      floor: 2,
+      variants: ["est/fullcmc"],
+      source: "RFC 7030 4.3",
+    }),
     step("est.enroll-twice", "deliver", "device", "asks for a certificate, waits, and asks again", {
       channel: "ip.site",
       frames: ["simpleenroll request", "simpleenroll pending", "simpleenroll response"],
@@ -450,13 +463,6 @@ export const estSurvey: Survey = {
     {
       property: "user-acts-at-device",
       holds: false,
-    step("est.fullcmc", "deliver", "device", "asks for a certificate in a signed message", {
-      channel: "ip.site",
-      frames: ["fullcmc request", "fullcmc response"],
-      floor: 2,
-      variants: ["est/fullcmc"],
-      source: "RFC 7030 4.3",
-    }),
       variants: all.filter((variant) => variant !== "est/fingerprint"),
       source: "RFC 7030 2.1",
       evidence: "D->M",
