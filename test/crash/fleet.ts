@@ -176,6 +176,7 @@ function enrolOnce(
   storage: EstDeviceStorage,
 ): Promise<EnrolledCredential> {
   let waiting: string | undefined;
+  let isBusy = false;
   const settings: EstDeviceSettings = {
     server: { host: "127.0.0.1", port: portOf(up, "default"), trust: { kind: "explicit", anchors: [root] } },
     subject: deviceName(name),
@@ -186,12 +187,14 @@ function enrolOnce(
   };
   return enroll(operation, settings, {
     ...httpsAccess(),
-    clock: { ...systemClock, sleep: () => approve(up, waiting) },
+    // A service that is busy is counted, and asked again when the test says so.
+    clock: { ...systemClock, sleep: () => (isBusy ? Promise.reject(busy()) : approve(up, waiting)) },
     randomness: systemRandomness,
     keys: { generate: async (kind) => newDeviceKey(kind) },
     storage,
-    waiting: (_, run) => {
+    waiting: (_, run, why) => {
       waiting = run;
+      isBusy = why === "busy";
     },
   });
 }
@@ -206,6 +209,10 @@ async function approve(up: Up, run: string | undefined): Promise<void> {
   if (status === 503 || status === 507) throw new HatcheryError("store-refused", JSON.stringify(body));
   // The service may have died between the approval and its answer.
   assert.ok(status === 200 || status === 409, JSON.stringify(body));
+}
+
+function busy(): EstFailed {
+  return new EstFailed("server-refused", "the service is busy", { details: { status: 503 } });
 }
 
 /** What the device got from its listener, or the administrator from the API. */
