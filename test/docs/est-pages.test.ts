@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { privateKeyToPem } from "../../src/crypto/keys.ts";
@@ -14,27 +14,23 @@ import { root, type Sample, samplesIn } from "./samples.ts";
  */
 
 let service: TestService;
-/** Where the reader works. */
+/** Where the reader works, and has the package installed. */
 let directory: string;
-/** Where a program that imports the package finds it. */
-let programs: string;
 
 before(async () => {
   service = await startService({ pskPort: 0, clientCert: { port: 0, proxies: ["127.0.0.1"] } });
   directory = join(service.data, "reader");
-  programs = await mkdtemp(join(root, "test", "docs", ".sample-"));
   const bin = join(service.data, "bin");
   await Promise.all([directory, bin].map((path) => mkdir(path, { mode: 0o700 })));
   const command = join(bin, "hatchery");
   await writeFile(command, `#!/bin/sh\nexec "${process.execPath}" "${root}bin/hatchery.js" "$@"\n`);
   await chmod(command, 0o755);
+  await mkdir(join(directory, "node_modules"));
+  await symlink(root, join(directory, "node_modules", "hatchery"));
   await furnish();
 });
 
-after(async () => {
-  await rm(programs, { recursive: true });
-  await service.close();
-});
+after(() => service.close());
 
 /** What the pages take for granted: a manufacturer that is trusted, and a device of it that is claimed. */
 async function furnish(): Promise<void> {
@@ -66,7 +62,7 @@ async function shell({ text }: Sample): Promise<void> {
 }
 
 async function program({ text }: Sample): Promise<void> {
-  const file = join(programs, "sample.ts");
+  const file = join(directory, "sample.ts");
   await writeFile(file, onThisMachine(text));
   await run(process.execPath, ["--conditions=hatchery:source", file], text.includes("SIGTERM"));
 }
