@@ -14,6 +14,7 @@ import {
   isEmptyName,
   isNameWithin,
   mayBeWithin,
+  type Name,
   parseName,
 } from "./name.ts";
 import { attributeTypes } from "./oids.ts";
@@ -178,6 +179,31 @@ test("ok/what is within a name may be within it", () => {
     }),
     { seed: 4518, numRuns: 2000 },
   );
+});
+
+test("ok/values of more than 256 characters are compared by their bytes alone, and may be within anything", () => {
+  const text = (...values: readonly string[]) =>
+    parseName(encodeName(values.map((value) => ({ type: commonName, value }))));
+  const [upper, lower] = [`A${"\u00e9".repeat(255)}`, `a${"\u00e9".repeat(255)}`];
+  assert.ok(equalNames(text(upper), text(lower)) && isNameWithin(text(upper, "b"), text(lower)));
+  const [longer, other] = [text(`${upper}c`), text(`${lower}c`)];
+  assert.ok(!equalNames(longer, other) && !isNameWithin(longer, other));
+  assert.ok(equalNames(longer, parseName(Uint8Array.from(longer.raw))) && isNameWithin(text(`${upper}c`, "b"), longer));
+  for (const base of [other, text("x")]) assert.ok(mayBeWithin(longer, base) && mayBeWithin(base, longer));
+  assert.ok(!mayBeWithin(longer, parseName(encodeName([{ type: organizationName, value: "x" }]))));
+});
+
+test("ok/combining marks by the thousand are not sorted", (context) => {
+  const normalize = context.mock.method(String.prototype, "normalize");
+  const marks = "\u0300".repeat(15_000) + "\u0316".repeat(15_000);
+  const [name, base] = [`a${marks}`, `A${marks}`].map((value) =>
+    parseName(encodeName([{ type: organizationName, value }])),
+  ) as [Name, Name];
+  assert.ok(!equalNames(name, base) && !isNameWithin(name, base) && mayBeWithin(name, base));
+  // Nor the shorter ones that fit into one name, as long as it cannot be equal anyway.
+  const many = Array.from({ length: 32 }, () => ({ type: organizationName, value: marks.slice(14_900, 15_100) }));
+  assert.ok(!equalNames(parseName(encodeName(many)), parseName(encodeName(many.slice(1)))));
+  assert.equal(normalize.mock.callCount(), 0);
 });
 
 test("ok/the order of the attributes within one RDN does not matter", () => {

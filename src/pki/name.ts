@@ -75,10 +75,11 @@ export function attribute(name: Name, type: string): string | undefined {
 
 /**
  * Whether two names are the same: by their bytes, or by RFC 5280 7.1 as far as folding case and white space of PrintableString
- * and UTF8String goes, and of domainComponent (7.3). It does not do the whole string preparation of RFC 4518, so rare equal names are told apart.
+ * and UTF8String goes, and of domainComponent (7.3). It does not do the whole string preparation of RFC 4518, and compares values of
+ * more than 256 characters by their bytes, so rare equal names are told apart.
  */
 export function equalNames(a: Name, b: Name): boolean {
-  return equal(a.raw, b.raw) || a.normalised === b.normalised;
+  return equal(a.raw, b.raw) || (isOfShape(a, b) && a.normalised === b.normalised);
 }
 
 /** Whether a name is `base` or below it: begins with the same RDNs, compared as by `equalNames`. */
@@ -91,8 +92,8 @@ export function isNameWithin(name: Name, base: Name): boolean {
 
 /**
  * Whether some reader could take a name for `base` or one below it, which is true of all that `isNameWithin` says it of. Here
- * the string type does not matter, nor what RFC 4518 2.2 maps to nothing, and a value without a text may have any. For
- * exclusions alone: it vouches for nothing.
+ * the string type does not matter, nor what RFC 4518 2.2 maps to nothing, and a value without a text, or with one too long to be
+ * compared, may have any. For exclusions alone: it vouches for nothing.
  */
 export function mayBeWithin(name: Name, base: Name): boolean {
   return base.folded.every(({ types, texts }, depth) => {
@@ -141,23 +142,36 @@ function readAttribute(reader: DerReader): AttributeTypeAndValue {
   });
 }
 
+function isOfShape({ relativeDistinguishedNames: a }: Name, { relativeDistinguishedNames: b }: Name): boolean {
+  return a.length === b.length && a.every((rdn, depth) => rdn.length === b[depth]?.length);
+}
+
 function normalisedAttribute({ type, value, text }: AttributeTypeAndValue): string {
   const folds = value.tag === tags.printableString || value.tag === tags.utf8String || type === domainComponent;
-  if (text === undefined || !folds) return `${type}#${hex(value.raw)}`;
-  return `${type}=${text.normalize("NFKC").toLowerCase().trim().replace(whiteSpace, " ")}`;
+  if (!isComparable(text) || !folds) return `${type}#${hex(value.raw)}`;
+  return `${type}=${compatible(text).toLowerCase().trim().replace(whiteSpace, " ")}`;
 }
 
 function foldedRdn(rdn: readonly AttributeTypeAndValue[]): FoldedRdn {
   const types = rdn.map(({ type }) => type).sort();
-  if (rdn.some(({ text }) => text === undefined)) return { types: types.join(), texts: undefined };
+  if (!rdn.every(({ text }) => isComparable(text))) return { types: types.join(), texts: undefined };
   const texts = rdn.map(({ type, text = "" }) => `${type}=${foldedText(text)}`).sort();
   return { types: types.join(), texts: JSON.stringify(texts) };
 }
 
 /** RFC 4518 2.2 to 2.6.1; both cases in turn fold `ß` and `ẞ` to `SS`, and all forms of sigma to one (RFC 3454 B.2). */
 function foldedText(text: string): string {
-  const mapped = text.normalize("NFKC").toLowerCase().toUpperCase().normalize("NFKC");
+  const mapped = compatible(compatible(text).toLowerCase().toUpperCase());
   return mapped.replace(whiteSpace, " ").replace(insignificant, "").replace(/ +/g, " ").trim();
+}
+
+function isComparable(text: string | undefined): text is string {
+  return text !== undefined && text.length <= longestComparable;
+}
+
+/** RFC 4518 2.3. */
+function compatible(text: string): string {
+  return ascii.test(text) ? text : text.normalize("NFKC");
 }
 
 function formatAttribute({ type, value, text }: AttributeTypeAndValue): string {
@@ -178,6 +192,15 @@ function encodeText(type: string, text: string): Uint8Array {
   // RFC 5280 4.1.2.4: one type for all other values, so that the same text has the same bytes everywhere.
   return der.utf8String(text);
 }
+
+/**
+ * Sorting a run of combining marks takes the square of its length (UAX #15), and names come from strangers. RFC 5280 A.1 bounds the
+ * attributes at 128 characters and less, but for name at 32768.
+ */
+const longestComparable = 256;
+
+/** Normalisation leaves these as they are. */
+const ascii = /^[\0-\x7f]*$/;
 
 /** What RFC 4518 2.2 maps to a space. */
 const whiteSpace = /[\t-\r\x85\p{Z}]+/gu;
