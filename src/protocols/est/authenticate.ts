@@ -221,6 +221,11 @@ async function idevid(chain: readonly Certificate[], ports: Ports): Promise<Clie
       "the manufacturer's certificate has neither a serialNumber nor a common name",
     );
   }
+  if (name.length > mostNameCharacters)
+    throw new EstRefused(
+      "certificate-malformed",
+      `the manufacturer's certificate names its device in more than ${mostNameCharacters} characters`,
+    );
   return {
     ...nobody,
     credential: "idevid",
@@ -283,6 +288,9 @@ const nobody = {
   signaturesVerified: 0,
   writes: [],
 };
+
+/** RFC 5280 A.1: ub-serial-number and ub-common-name. */
+const mostNameCharacters = 64;
 
 /** Certificates of a client's chain that are looked at; Node itself bounds the handshake's size. */
 const mostChainCertificates = 8;

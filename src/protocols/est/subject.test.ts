@@ -61,6 +61,26 @@ test("ok/names: the device's own host name as alternative name is kept byte for 
   assert.equal(hex(subjectAltName?.value ?? Uint8Array.of()), hex(host("SN-1")[0]?.value ?? Uint8Array.of(0)));
 });
 
+test("ok/names: an alternative name that is asked for 256 times is certified once", async () => {
+  const extension = encodeSubjectAltName(Array.from({ length: 256 }, () => ({ kind: "dNSName", text: "SN-1" })));
+  const { subjectAltName } = await names(device, [commonName("SN-1")], [extension]);
+  assert.equal(hex(subjectAltName?.value ?? Uint8Array.of()), hex(host("SN-1")[0]?.value ?? Uint8Array.of(0)));
+});
+
+test("fail/names: more addresses than a device has", async () => {
+  const addresses = (count: number) =>
+    encodeSubjectAltName(
+      Array.from({ length: count }, (_, last) => ({ kind: "iPAddress", address: Uint8Array.of(192, 0, 2, last) })),
+    );
+  const asking = async (count: number) => {
+    const csr = parseCertificationRequest(await request([commonName("SN-1")], { extensions: [addresses(count)] }));
+    const message = { kind: "simpleenroll", label: undefined, csr, bytes: 0 } as const;
+    return certifiedNames(message, device, { ...profile, subjectAltName: ["iPAddress"] });
+  };
+  assert.deepEqual((await asking(16)).subjectAltName?.value, addresses(16).value);
+  await assert.rejects(asking(17), { name: "EstRefused", code: "name-not-the-client" });
+});
+
 const refused: readonly (readonly [string, Client, readonly NameAttribute[], readonly Extension[], string])[] = [
   ["another device's common name", device, [commonName("SN-2")], [], "name-not-the-client"],
   ["another device's serial number", device, [serialNumber("SN-2"), commonName("SN-1")], [], "name-not-the-client"],

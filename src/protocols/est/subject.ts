@@ -1,14 +1,14 @@
-import { equal } from "../../core/bytes.ts";
+import { equal, hex } from "../../core/bytes.ts";
 import { messageOf } from "../../core/errors.ts";
 import { isPrintable } from "../../encoding/strings.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import { parseCertificate } from "../../pki/certificate.ts";
 import { type ChangeSubjectName, changeSubjectNameOf } from "../../pki/change-subject-name.ts";
 import { type Extension, extensionOf } from "../../pki/extensions.ts";
-import type { GeneralName } from "../../pki/general-name.ts";
+import { encodeGeneralName, type GeneralName } from "../../pki/general-name.ts";
 import { attribute, encodeName, equalNames, isEmptyName, type Name } from "../../pki/name.ts";
 import { attributeTypes, extensionTypes } from "../../pki/oids.ts";
-import { subjectAltNameOf } from "../../pki/standard-extensions.ts";
+import { encodeSubjectAltName, subjectAltNameOf } from "../../pki/standard-extensions.ts";
 import type { CertificateProfile } from "../ports.ts";
 import type { Client } from "./authenticate.ts";
 import { EstRefused } from "./errors.ts";
@@ -177,26 +177,32 @@ function first(
   ]);
   const subjectAltName = extensionOf(extensions, extensionTypes.subjectAltName);
   if (subjectAltName === undefined) return { name, subject };
-  requireOwnNames(extensions, name, alternatives);
-  return { name, subject, subjectAltName };
+  const own = ownNames(extensions, name, alternatives);
+  return { name, subject, subjectAltName: encodeSubjectAltName(own, subjectAltName.critical) };
 }
 
 /**
- * A host name is certified only when it is the device's own name. An address is what the device says: nobody can tell whose it
- * is, so the operator decides by the profile whether it is certified at all.
+ * The alternative names of a request, each once. A host name is certified only when it is the device's own name. An address is
+ * what the device says: nobody can tell whose it is, so the operator decides by the profile whether it is certified at all.
  */
-function requireOwnNames(
+function ownNames(
   extensions: readonly Extension[],
   name: string,
   alternatives: CertificateProfile["subjectAltName"],
-): void {
+): readonly GeneralName[] {
   let names: readonly GeneralName[];
   try {
     names = subjectAltNameOf(extensions) ?? [];
   } catch (cause) {
     throw new EstRefused("csr-malformed", "the request's subjectAltName is malformed", { cause });
   }
-  for (const each of names) {
+  const distinct = new Map(names.map((each) => [hex(encodeGeneralName(each)), each]));
+  if (distinct.size > mostAlternativeNames)
+    throw new EstRefused(
+      "name-not-the-client",
+      `the request asks for more than ${mostAlternativeNames} alternative names`,
+    );
+  for (const each of distinct.values()) {
     const certified = alternatives.some((kind) => kind === each.kind);
     if (certified && each.kind === "dNSName" && each.text === name && isDeviceHostName(name)) continue;
     if (certified && each.kind === "iPAddress" && each.address.length > 0) continue;
@@ -207,6 +213,7 @@ function requireOwnNames(
         : `the request asks for an alternative name of kind ${each.kind}, which its profile does not certify`,
     );
   }
+  return [...distinct.values()];
 }
 
 /**
@@ -217,3 +224,6 @@ const namePattern = /^(?=.{1,64}$)[!-)+-~](?:[ -)+-~]*[!-)+-~])?$/;
 
 const hostPattern =
   /^(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
+
+/** A device has one host name, and an address or two per interface. */
+const mostAlternativeNames = 16;
