@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { base64 } from "../../src/core/bytes.ts";
 import { generateKey, signerOf } from "../../src/crypto/keys.ts";
 import { encodePem } from "../../src/encoding/pem.ts";
@@ -15,6 +15,7 @@ import {
   selfSigned,
   serialNumber,
 } from "./crafted.ts";
+import { byCertificate, fullAnswerIn, fullcmc, fullRequest } from "./full-requests.ts";
 import {
   ask,
   basic,
@@ -37,6 +38,7 @@ const password = "correct horse battery";
 const purposes = [keyPurposes.clientAuth, keyPurposes.cmcRA];
 const ofRegistrars = "/.well-known/est/registrars/simpleenroll";
 const renewal = "/.well-known/est/simplereenroll";
+const hour = 3_600_000;
 const anotherConnections = base64(new Uint8Array(32).fill(7));
 
 before(async () => {
@@ -212,6 +214,76 @@ test("fail/a device with its manufacturer's certificate is not reached by a regi
   const made = await service.factory.makeDevice("fleet-16");
   certificateIn(await asks({ chain: [made.certificate], key: made.key }, "fleet-16"));
   assert.equal(refusal(await asks(relay, "fleet-16")), "not-allowed");
+});
+
+describe("in a Full PKI Request", () => {
+  const signed = async (name: string, attributes: readonly Uint8Array[] = []) =>
+    fullRequest(await craftedRequest({ subject: commonName(name), attributes }), byCertificate(relay));
+
+  before(() => service.call("PUT", "/ca/profiles/device", { fullcmc: "allowed", renewal: { grace: 24 * hour } }));
+
+  test("ok/it is the TLS client, and hands on what is linked to another connection", async () => {
+    certificateIn(
+      await ask(service, fullcmc(await signed("fleet-30", [passwordAttribute(anotherConnections)])), {
+        identity: relay,
+      }),
+    );
+  });
+
+  test("fail/sent again without its certificate in TLS, by whomever: with a foreign binding, some words, none", async () => {
+    await service.call("PUT", "/est-users/someone", { password, devices: "fleet-*" });
+    for (const [attributes, code] of [
+      [[passwordAttribute(anotherConnections)], "binding-wrong"],
+      [[passwordAttribute("the device's own words")], "binding-malformed"],
+      [[], "binding-missing"],
+    ] as const) {
+      const seen = await signed("fleet-31", attributes);
+      certificateIn(await ask(service, fullcmc(seen), { identity: relay }));
+      for (const credentials of [[], [basic("someone", password)]]) {
+        const answer = await ask(service, fullcmc(seen, credentials));
+        assert.equal(answer.status, 401);
+        assert.equal(fullAnswerIn(answer).statuses[0]?.failInfo, "popFailed");
+        assert.equal((await runOf(answer)).summary.reason, code);
+      }
+    }
+  });
+
+  test("fail/without its certificate in TLS, linked to the very connection", async () => {
+    const stored = service.rows("certificates").length;
+    const socket = await dial(service);
+    const binding = socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0));
+    const answer = await exchange(socket, fullcmc(await signed("fleet-32", [passwordAttribute(base64(binding))])));
+    socket.destroy();
+    assert.equal(answer.status, 401);
+    assert.equal(fullAnswerIn(answer).statuses[0]?.failInfo, "badIdentity");
+    assert.equal((await runOf(answer)).summary.reason, "cmc-signer");
+    assert.equal(service.rows("certificates").length, stored);
+  });
+});
+
+test("fail/its certificate has expired: a grace is for renewing under the profile that issued it", async (context) => {
+  const brief = { extKeyUsage: purposes, lifetime: 60_000, fullcmc: "allowed", renewal: { grace: 24 * hour } };
+  await service.call("PUT", "/ca/profiles/brief", { ...brief, registrationAuthority: "fleet-*" });
+  await service.call("PUT", "/ca/profiles/device", { fullcmc: "allowed", renewal: { grace: 24 * hour } });
+  const old = await enrolledAs("relay-3", "/.well-known/est/brief/simpleenroll");
+  certificateIn(await asks(old, "fleet-33"));
+  const { now } = Date;
+  context.mock.method(Date, "now", () => now() + hour);
+  const full = async (name: string, path: string) =>
+    fullcmc(await fullRequest(await craftedRequest({ subject: commonName(name) }), byCertificate(old)), [], path);
+  for (const [name, path] of [
+    ["fleet-34", "/.well-known/est/fullcmc"],
+    ["relay-3", "/.well-known/est/fullcmc"],
+    ["fleet-34", "/.well-known/est/brief/fullcmc"],
+  ] as const) {
+    const answer = await ask(service, await full(name, path), { identity: old });
+    assert.equal(answer.status, 401);
+    assert.equal((await runOf(answer)).summary.reason, "certificate-expired");
+  }
+  assert.equal(refusal(await asks(old, "fleet-34"), 401), undefined);
+  assert.equal(refusal(await asks(old, "relay-3", { path: renewal }), 401), undefined);
+  const path = "/.well-known/est/brief/fullcmc";
+  certificateIn(await ask(service, await full("relay-3", path), { identity: old }));
 });
 
 test("fail/a revoked registration authority", async () => {

@@ -48,22 +48,24 @@ export async function authenticate(
   ports: Ports,
 ): Promise<Client> {
   const { credentials } = request;
-  const host = peer.address.replace(/:\d+$/, "");
-  const user = credentials === undefined ? undefined : await verifiedUser(credentials, host, ports);
+  const user = credentials === undefined ? undefined : await verifiedUser(credentials, hostOf(peer), ports);
   const shared = peer.pskIdentity === undefined ? undefined : await keyHolder(textOf(peer.pskIdentity), ports);
   const mayName = (name: string) =>
     [user, shared].every((holder) => holder === undefined || matchesPattern(holder.devices, name));
   const chain = presentedChain(request, peer);
   if (chain.length > 0) {
-    // In fullcmc a certificate of this authority can do nothing but renew itself.
-    const renews = request.kind === "simplereenroll" || request.kind === "fullcmc";
-    const client = await byCertificate(request, chain, renews ? profile.renewal.grace : 0, profile, ports);
+    const client = await byCertificate(request, chain, profile, peer, ports);
     // Who presents both is held to both.
     return { ...client, user: credentials?.user, mayName: (name) => client.mayName(name) && mayName(name) };
   }
   if (shared !== undefined) return { ...nobody, credential: "psk", mayName, user: credentials?.user };
   if (credentials === undefined) return { ...nobody, credential: "anonymous", mayName };
   return { ...nobody, credential: "password", mayName, user: credentials.user };
+}
+
+/** The peer's address without its port. */
+export function hostOf({ address }: Peer): string {
+  return address.replace(/:\d+$/, "");
 }
 
 /** RFC 7030 3.3.3: TLS has proven that the client holds the key, as it was when the association began. */
@@ -122,8 +124,8 @@ export function presentedKind(peer: Peer, issuers: readonly Certificate[], reque
 async function byCertificate(
   request: EnrollRequest,
   presented: readonly Uint8Array[],
-  grace: number,
   profile: CertificateProfile,
+  peer: Peer,
   ports: Ports,
 ): Promise<Client> {
   const chain = presented.slice(0, mostChainCertificates).map(parseReceived);
@@ -131,8 +133,10 @@ async function byCertificate(
   const issuers = await ports.issuer.issuers();
   // The two sets of anchors are kept apart: what a manufacturer signed is never taken for one of our own certificates.
   if (isOwn(leaf, issuers)) {
-    const holder = await ldevid(leaf, issuers, grace, ports);
-    return asksForAnother(request, leaf) ? registrationAuthority(holder, profile, ports) : holder;
+    const asksFor = asksForAnother(request, leaf) ? "another" : "itself";
+    const renews = request.kind === "simplereenroll" || (request.kind === "fullcmc" && asksFor === "itself");
+    const holder = await ldevid(leaf, issuers, renews ? profile : undefined, ports);
+    return asksFor === "another" ? registrationAuthority(holder, profile, peer, ports) : holder;
   }
   return idevid(chain, ports);
 }
@@ -141,14 +145,15 @@ function isOwn(leaf: Certificate, issuers: readonly Certificate[]): boolean {
   return issuers.some((issuer) => equalNames(issuer.subject, leaf.issuer));
 }
 
-/** `grace`: milliseconds that the certificate may be expired. */
+/** `renewing`: the profile by whose grace the certificate may be expired, when that is the one that it was issued by. */
 async function ldevid(
   leaf: Certificate,
   issuers: readonly Certificate[],
-  grace: number,
+  renewing: CertificateProfile | undefined,
   ports: Ports,
 ): Promise<Client> {
   const now = ports.clock.now();
+  const grace = renewing?.renewal.grace ?? 0;
   const at = now - grace <= leaf.notAfter ? Math.min(now, leaf.notAfter) : now;
   const { signaturesVerified } = validated([leaf], issuers, "tls-client", at);
   const status = await ports.issuer.status(leaf);
@@ -156,6 +161,11 @@ async function ldevid(
     throw new EstRefused("certificate-unknown", "the certificate bears our authority's name but is not in the store");
   if (status.kind === "revoked")
     throw new EstRefused("certificate-revoked", `the certificate was revoked for ${status.reason}`);
+  if (now > leaf.notAfter && status.profile !== renewing?.name)
+    throw new EstRefused(
+      "certificate-expired",
+      `the certificate has expired, and the grace of the profile that was asked for is none for one of ${status.profile}`,
+    );
   if (await ports.issuer.isCompromised(leaf.subjectPublicKeyInfo))
     throw new EstRefused("certificate-revoked", "another certificate of its key was revoked for keyCompromise");
   const name = attribute(leaf.subject, attributeTypes.commonName);
@@ -183,12 +193,16 @@ function asksForAnother({ kind, csr }: EnrollRequest, leaf: Certificate): boolea
 async function registrationAuthority(
   holder: Client,
   { name, registrationAuthority: delegates }: CertificateProfile,
+  peer: Peer,
   ports: Ports,
 ): Promise<Client> {
   const own = holder.profile ?? "";
   const names = await ports.issuer.registrationAuthority(own);
   // Other protocols have the purpose too (RFC 8995 5.5.4); the right is given by the profile, for as long as that says so.
   if (names === "") return holder;
+  // What it hands on is linked to the device's association and not to its own: a signature alone could be anybody's, sent again.
+  if (peer.chain.length === 0)
+    throw new EstRefused("cmc-signer", "a registration authority signed the request, and is not the TLS client");
   // With it a registration authority could make others, which the operator never saw.
   if (delegates !== "")
     throw new EstRefused(

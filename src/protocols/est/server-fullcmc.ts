@@ -13,6 +13,7 @@ import { contentTypes } from "../../pki/oids.ts";
 import { subjectKeyIdentifierOf } from "../../pki/standard-extensions.ts";
 import type { CmcResponder, Output, Ports } from "../ports.ts";
 import { type EstRefusal, EstRefused, refusals } from "./errors.ts";
+import { checkBinding } from "./keys.ts";
 import type { EstReply, EstRequest, FullCmcRequest } from "./messages.ts";
 import { type CmcReference, type FullRequest, wholeRequest } from "./messages-fullcmc.ts";
 import { requireProfile } from "./profile.ts";
@@ -67,7 +68,7 @@ async function requireOffer(request: EstRequest, ports: Ports): Promise<void> {
  * RFC 5272 3.2: a request is signed with a key that is certified already, or with the one that it wants certified. The first is
  * proof of who asks: it is the TLS client's, or takes its place where TLS shows none. The second proves nothing but possession,
  * and who asks is for TLS and HTTP to tell. Throws EstRefused `cmc-signature`, `cmc-algorithm`,
- * `cmc-signer` or `binding-missing`.
+ * `cmc-signer`, and what `checkBinding` throws.
  */
 function verifySigner({ csr, full }: FullCmcRequest, peer: Peer, { run }: Ports): void {
   run.operation({
@@ -84,9 +85,11 @@ function verifySigner({ csr, full }: FullCmcRequest, peer: Peer, { run }: Ports)
   const own = shown ?? full.signerChain[0];
   if (own === undefined || !equal(certificate.raw, own))
     throw new EstRefused("cmc-signer", "the Full PKI Request is signed by somebody else than the TLS client");
-  // Anybody can send again what somebody has signed. The binding, which is signed with it, tells that it was for this connection.
-  if (shown === undefined && csr.challengePassword === undefined)
+  // Anybody can send again what somebody has signed. The binding, which is signed with it, tells that it is for this connection.
+  if (shown !== undefined) return;
+  if (csr.challengePassword === undefined)
     throw new EstRefused("binding-missing", "the signature alone tells who asks, and is linked to no connection");
+  checkBinding(csr, "required", peer);
 }
 
 /** The certificate that has signed; undefined when it is the key that is to be certified. */
