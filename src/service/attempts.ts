@@ -1,23 +1,23 @@
 import type { Clock } from "../core/clock.ts";
 
-/** How many attempts are let through by whom. In memory only: a restart forgets them all. */
+/** How many failures are let pass by whom. In memory only: a restart forgets them all. */
 export interface AttemptLimit {
-  /** Whether `begin` would let an attempt under this key through now; counts nothing. */
+  /** Whether there were fewer failures under this key than are let pass; counts nothing. */
   allows(key: string): boolean;
-  /** Counts an attempt and returns what takes it back, to be called once at most; undefined when there were too many. */
-  begin(key: string): (() => void) | undefined;
+  /** Counts a failure. */
+  count(key: string): void;
 }
 
 export interface AttemptBounds {
-  /** Attempts under one key in one window. */
+  /** Failures under one key in one window. */
   readonly most: number;
-  /** Milliseconds from the first attempt of a window to its end. */
+  /** Milliseconds from the first failure of a window to its end. */
   readonly window: number;
   /** Keys that are remembered; the one whose window began first is forgotten first. */
   readonly keys: number;
 }
 
-/** Limits attempts by key in fixed windows of monotonic time, so that a clock that is set neither shortens nor prolongs one. */
+/** Limits failures by key in fixed windows of monotonic time, so that a clock that is set neither shortens nor prolongs one. */
 export function attemptLimit(
   { most, window: length, keys }: AttemptBounds,
   clock: Pick<Clock, "monotonic">,
@@ -38,13 +38,8 @@ export function attemptLimit(
   };
   return {
     allows: (key) => (open(key)?.count ?? 0) < most,
-    begin(key) {
-      const window = open(key) ?? opened(key);
-      if (window.count >= most) return undefined;
-      window.count += 1;
-      return () => {
-        window.count -= 1;
-      };
+    count(key) {
+      (open(key) ?? opened(key)).count += 1;
     },
   };
 }

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { scryptSync } from "node:crypto";
 import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { ManualClock } from "../core/clock.ts";
 import { seededRandomness } from "../core/randomness.ts";
+import { realm } from "../protocols/est/constants.ts";
+import { digestResponse, digestSecret } from "../protocols/est/keys-digest.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { credentialsOf, putEstUser } from "./est-users.ts";
 import { fairQueue } from "./fair-queue.ts";
@@ -62,6 +65,49 @@ test("ok/password: who is right counts for nothing, however often at the same ti
   assert.deepEqual(await Promise.all(logins), Array(40).fill({ devices: "*" }));
 });
 
+/** Right and wrong Digests of lamp's, each under a nonce count of its own. */
+async function digests(at: Awaited<ReturnType<typeof house>>, passwords: readonly string[]) {
+  const { parts } = at;
+  await putEstUser({ ...lamp, digest: "sha-256" }, "ada", parts);
+  // The store answers when all that was asked at once is under way, as one over a network does.
+  const store = {
+    ...parts.store,
+    estUsers: {
+      ...parts.store.estUsers,
+      find: (...of: [string, string]) => turn().then(() => parts.store.estUsers.find(...of)),
+    },
+  };
+  const credentials = credentialsOf(tenant, { ...parts, store });
+  const [offer = ""] = await credentials.challenges(false);
+  const nonce = /nonce="([^"]+)"/.exec(offer)?.[1] ?? assert.fail("no nonce");
+  return Promise.all(
+    passwords.map((password, index) => {
+      const nc = (index + 1).toString(16).padStart(8, "0");
+      const asked = {
+        user: "lamp",
+        algorithm: "SHA-256",
+        method: "POST",
+        uri: "/",
+        nonce,
+        nc,
+        cnonce: "c0ffee",
+      } as const;
+      const response = digestResponse(digestSecret("SHA-256", "lamp", realm, password), asked);
+      return credentials.verifyDigest({ ...asked, response }, "192.0.2.1");
+    }),
+  );
+}
+
+test("ok/digest: who is right counts for nothing, however often at the same time", async () => {
+  const answers = await digests(await house(), Array(150).fill("correct horse"));
+  assert.deepEqual(answers, Array(150).fill({ devices: "lamp-*" }));
+});
+
+test("fail/digest: guesses that are made at the same time pass no limit together", async () => {
+  const answers = await digests(await house(), [...Array(10).fill("wrong"), "correct horse"]);
+  assert.deepEqual(answers, Array(11).fill(undefined));
+});
+
 test("ok/password: a clock that is set back prolongs no lockout", async () => {
   const { clock, parts } = await house();
   let now = 1_000_000;
@@ -101,7 +147,11 @@ test("ok/password: an honest login waits for one turn of who guesses, not for al
 
 test("fail/password: more than may wait", async () => {
   const { parts } = await house();
-  const credentials = credentialsOf(tenant, parts, fairQueue({ atOnce: 1, waiting: 1 }));
+  const credentials = credentialsOf(
+    tenant,
+    parts,
+    fairQueue({ atOnce: 1, waiting: 1, work: "passwords wait to be checked" }),
+  );
   const [, , third] = await Promise.allSettled(
     ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map((address) => credentials.verifyPassword("lamp", "wrong", address)),
   );

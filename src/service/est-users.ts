@@ -67,23 +67,19 @@ export function credentialsOf(tenant: string, parts: EstUserParts, hashing = pas
       const guesser = guesserOf(address);
       if (!attempts.allows(guesser, name)) return undefined;
       return hashing.run(guesser, async () => {
-        // Counted before the hash, so that guesses that are made at the same time do not pass the limit together.
-        const right = attempts.begin(guesser, name);
-        if (right === undefined) return undefined;
+        if (!attempts.allows(guesser, name)) return undefined;
         const user = await store.estUsers.find(tenant, name);
         nobody ??= hashPassword(hex(randomness.bytes(16)), randomness.bytes(16));
         const matches = await verifyPassword(user?.passwordHash ?? (await nobody), password);
-        if (user === undefined || !matches) return undefined;
-        right();
-        return { devices: user.devices };
+        const right = attempts.judged(guesser, name, matches ? user : undefined);
+        return right && { devices: right.devices };
       });
     },
     async verifyDigest(proof, address) {
-      const right = attempts.begin(guesserOf(address), proof.user);
-      if (right === undefined) return undefined;
-      const user = await digests.verify(proof);
+      const guesser = guesserOf(address);
+      if (!attempts.allows(guesser, proof.user)) return undefined;
+      const user = attempts.judged(guesser, proof.user, await digests.verify(proof));
       if (user === undefined) return undefined;
-      right();
       return (await digests.accept(proof)) ? { devices: user.devices } : "stale";
     },
     pskUser: (identity) => pskUser(tenant, identity, parts),
@@ -93,24 +89,23 @@ export function credentialsOf(tenant: string, parts: EstUserParts, hashing = pas
 
 /**
  * Limits by guesser and user, so that a stranger's guesses do not lock a device out; and by guesser, so that inventing names is no
- * way around that. `begin` counts a guess and returns what takes it back; undefined when there were too many.
+ * way around that. Only a guess that was found wrong counts: a fleet that logs in at once guesses nothing.
  */
 function guessing(clock: Clock) {
   const byUser = attemptLimit(failuresByUser, clock);
   const byGuesser = attemptLimit(failuresByGuesser, clock);
   // A name that is too long to be a user's is remembered in part: the memory is bounded.
   const guess = (guesser: string, name: string) => `${guesser} ${name.slice(0, longestName + 1)}`;
+  const allows = (guesser: string, name: string) => byGuesser.allows(guesser) && byUser.allows(guess(guesser, name));
   return {
-    allows: (guesser: string, name: string) => byGuesser.allows(guesser) && byUser.allows(guess(guesser, name)),
-    begin(guesser: string, name: string): (() => void) | undefined {
-      const forgetGuesser = byGuesser.begin(guesser);
-      const forgetGuess = byUser.begin(guess(guesser, name));
-      const forget = () => {
-        forgetGuesser?.();
-        forgetGuess?.();
-      };
-      if (forgetGuesser !== undefined && forgetGuess !== undefined) return forget;
-      forget();
+    allows,
+    /** The user that a guess has found, undefined for none: told only while the guesses that were judged before allow it. */
+    judged<User>(guesser: string, name: string, user: User | undefined): User | undefined {
+      // Looked at again, so that guesses that are made at the same time do not pass the limit together.
+      if (!allows(guesser, name)) return undefined;
+      if (user !== undefined) return user;
+      byGuesser.count(guesser);
+      byUser.count(guess(guesser, name));
       return undefined;
     },
   };
@@ -140,4 +135,4 @@ const failuresByGuesser: AttemptBounds = { most: 100, window: minute, keys: 10_0
  * One for the process, as its thread pool is: a hash keeps one of four threads busy for about 40 ms, and file system and
  * name look-ups need the others.
  */
-const passwordHashing = fairQueue({ atOnce: 2, waiting: 64 });
+const passwordHashing = fairQueue({ atOnce: 2, waiting: 64, work: "passwords wait to be checked" });

@@ -5,8 +5,8 @@ import { codeOf } from "../core/errors.ts";
 import { fairQueue, type QueueBounds } from "./fair-queue.ts";
 
 /** A queue whose work is done when the test says so, and the names of what was begun and refused, in order. */
-function house(bounds: QueueBounds) {
-  const queue = fairQueue(bounds);
+function house(bounds: Omit<QueueBounds, "work">) {
+  const queue = fairQueue({ ...bounds, work: "pieces wait" });
   const begun: string[] = [];
   const refused: string[] = [];
   const ends: (() => void)[] = [];
@@ -55,7 +55,7 @@ test("ok/queue: what goes first, before all that waits and beyond the bound", as
 });
 
 test("ok/queue: a result and a failure reach who asked, and the next one begins", async () => {
-  const queue = fairQueue({ atOnce: 1, waiting: 5 });
+  const queue = fairQueue({ atOnce: 1, waiting: 5, work: "pieces wait" });
   const broken = queue.run("a", () => Promise.reject(new RangeError("broken")));
   const whole = queue.run("a", async () => 7);
   await assert.rejects(broken, RangeError);

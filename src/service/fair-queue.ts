@@ -16,10 +16,12 @@ export interface QueueBounds {
   readonly atOnce: number;
   /** Pieces of work of all sources that wait. */
   readonly waiting: number;
+  /** What the work is, for the error: "passwords wait to be checked". */
+  readonly work: string;
 }
 
 /** A queue with nothing in it. */
-export function fairQueue({ atOnce, waiting }: QueueBounds): FairQueue {
+export function fairQueue({ atOnce, waiting, work: what }: QueueBounds): FairQueue {
   const first: Job[] = [];
   /** What waits, by source; the source whose turn is next comes first. */
   const turns = new Map<string, Job[]>();
@@ -37,6 +39,8 @@ export function fairQueue({ atOnce, waiting }: QueueBounds): FairQueue {
       });
     }
   };
+
+  const refusal = () => new ServiceError("overloaded", `too many ${what}; try again later`);
 
   function nextInTurn(): Job | undefined {
     const [turn] = turns;
@@ -68,12 +72,12 @@ export function fairQueue({ atOnce, waiting }: QueueBounds): FairQueue {
   return {
     run: (source, work) =>
       new Promise((resolve, reject) => {
-        enqueue(source, jobOf(work, resolve, reject));
+        enqueue(source, jobOf(work, resolve, reject, refusal));
         start();
       }),
     runFirst: (work) =>
       new Promise((resolve, reject) => {
-        first.push(jobOf(work, resolve, reject));
+        first.push(jobOf(work, resolve, reject, refusal));
         start();
       }),
   };
@@ -85,9 +89,14 @@ interface Job {
   readonly refuse: () => void;
 }
 
-function jobOf<T>(work: () => Promise<T>, resolve: (value: T) => void, reject: (error: unknown) => void): Job {
+function jobOf<T>(
+  work: () => Promise<T>,
+  resolve: (value: T) => void,
+  reject: (error: unknown) => void,
+  refusal: () => ServiceError,
+): Job {
   return {
     run: () => work().then(resolve, reject),
-    refuse: () => reject(new ServiceError("overloaded", "too many passwords wait to be checked; try again later")),
+    refuse: () => reject(refusal()),
   };
 }

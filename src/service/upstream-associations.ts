@@ -30,7 +30,7 @@ export function associations(
   clock: Clock,
   bounds: AssociationBounds = defaultBounds,
 ): Associations {
-  const queue: FairQueue = fairQueue(bounds);
+  const queue: FairQueue = fairQueue({ ...bounds, work: "requests wait for the authority behind this one" });
   let idle: { readonly association: Association; readonly since: number }[] = [];
   let failure: { readonly at: number; readonly cause: unknown } | undefined;
   let closed = false;
