@@ -212,8 +212,8 @@ export interface Credentials {
 
 /** Key pairs that the service makes for devices, and what their sending takes (RFC 7030 4.4). */
 export interface DeviceKeys {
-  /** A new one; throws `overloaded` when too many are asked for at once. */
-  generate(kind: KeyKind): Promise<GeneratedKey>;
+  /** A new one; throws `overloaded` when too many are asked for at once. `source`: who asks, sources take turns. */
+  generate(kind: KeyKind, source: string): Promise<GeneratedKey>;
   /** The symmetric key that the operator registered under `identifier` for devices of this name. */
   keyEncryptionKey(identifier: Uint8Array, device: string): Promise<Uint8Array | undefined>;
   /** Certificates that the authority has issued to a device of the inventory, and that are good now: the latest ones. */

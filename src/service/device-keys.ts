@@ -20,9 +20,9 @@ interface Parts {
 /** Makes key pairs for devices of one tenant, with OpenSSL's random numbers and beside the event loop. It keeps none of them. */
 export function deviceKeysOf(tenant: string, { store, vault, clock, credential }: Parts): DeviceKeys {
   return {
-    async generate(kind) {
+    async generate(kind, source) {
       const make = () => generateKeyAside(kind);
-      const key = await (kind.startsWith("RSA") ? rsaKeys.run(tenant, make) : make());
+      const key = await (kind.startsWith("RSA") ? rsaKeys.run(`${tenant} ${source}`, make) : make());
       return { signer: signerOf(key), privateKey: privateKeyToDer(key) };
     },
     keyEncryptionKey: (identifier, device) => registeredKey(tenant, identifier, device, { store, vault }),
@@ -49,4 +49,4 @@ const mostCertificates = 32;
  * One for the process, as its thread pool is: an RSA key keeps one of four threads busy for some tenths of a second, and who
  * would wait longer than a few seconds is asked to come again.
  */
-const rsaKeys = fairQueue({ atOnce: 1, waiting: 16 });
+const rsaKeys = fairQueue({ atOnce: 1, waiting: 16, work: "keys wait to be made" });

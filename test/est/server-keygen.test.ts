@@ -59,6 +59,26 @@ before(async () => {
 
 after(() => service.close());
 
+test("ok/one who asks for many RSA keys waits for itself: another one's turn comes before them", async () => {
+  await service.call("PUT", "/est-users/greedy", { password: "correct horse", devices: "greedy-*" });
+  const key = async (user: string, name: string) =>
+    ask(
+      service,
+      keyRequest(await craftedRequest({ subject: commonName(name) }), "RSA-2048", [basic(user, "correct horse")]),
+    );
+  let answered = 0;
+  const flood = Array.from({ length: 18 }, async (_, index) => {
+    const answer = await key("greedy", `greedy-${index}`);
+    answered += 1;
+    return answer;
+  });
+  await Promise.any(flood);
+  assert.equal((await key("line", "line-rsa")).status, 200);
+  assert.ok(answered < 18, "the flood was over before");
+  const answers = await Promise.all(flood);
+  for (const { status, field } of answers) if (status !== 200) assert.equal(field("hatchery-error"), "overloaded");
+});
+
 const asUser = [basic("line", "correct horse")];
 const line = (name: string, attributes: readonly Uint8Array[] = [], signer: Signer = newSigner()) =>
   craftedRequest({ subject: commonName(name), attributes, signer });

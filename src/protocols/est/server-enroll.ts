@@ -7,7 +7,7 @@ import { parseCertificate } from "../../pki/certificate.ts";
 import { verifyProofOfPossession } from "../../pki/csr.ts";
 import { formatName } from "../../pki/name.ts";
 import type { CertificateProfile, Decision, Evidence, Issuance, Ports } from "../ports.ts";
-import { authenticate, type Client } from "./authenticate.ts";
+import { authenticate, type Client, hostOf, presentedCredential } from "./authenticate.ts";
 import { waitingLifetime } from "./constants.ts";
 import { EstRefused } from "./errors.ts";
 import { protectionAsked, protectionFor } from "./key-protection.ts";
@@ -71,7 +71,7 @@ export async function enroll(
     const asked = await ports.admission.decide(asking);
     const made =
       request.kind === "serverkeygen" && asked.verdict !== "deny"
-        ? await keyFor(session, request, client, asked, asking.name, profile, names, ports)
+        ? await keyFor(session, request, client, asked, asking.name, profile, names, peer, ports)
         : undefined;
     // What is admitted in the end is this very key: the inventory knows whose it is.
     const evidence = made === undefined ? asking : { ...asking, key: hex(sha256(made.request.subjectPublicKeyInfo)) };
@@ -162,11 +162,15 @@ async function keyFor(
   name: string,
   profile: CertificateProfile,
   names: CertifiedNames,
+  peer: Peer,
   ports: Ports,
 ): Promise<MadeKey | undefined> {
   const asked = protectionAsked(request.csr);
   const protection = asked && (await protectionFor(asked, { name, id, shown }, ports));
-  return verdict === "allow" ? makeKey(session, profile, names, protection, ports) : undefined;
+  if (verdict !== "allow") return undefined;
+  // A user's password may be a whole line's; a certificate is one device's wherever it is.
+  const source = [presentedCredential(request, peer), ...(shown === undefined ? [hostOf(peer)] : [])].join(" ");
+  return makeKey(session, profile, names, protection, source, ports);
 }
 
 /** Asks the authority for the certificate of an admitted request. */

@@ -37,7 +37,7 @@ function house() {
     deviceKeys: {
       ...keys,
       async generate(kind) {
-        const key = await keys.generate(kind);
+        const key = await keys.generate(kind, "line");
         made.push(key);
         return key;
       },
@@ -48,7 +48,7 @@ function house() {
 
 test("ok/made: the authority gets a request that the new key has signed, for the names that were admitted", async () => {
   const { made, ports } = house();
-  const { privateKey, request: csr } = await makeKey(undefined, profile, names, undefined, ports);
+  const { privateKey, request: csr } = await makeKey(undefined, profile, names, undefined, "line", ports);
   assert.equal(made.length, 1);
   assert.ok(verifyProofOfPossession(csr));
   assert.ok(equal(csr.subject.raw, names.subject));
@@ -58,9 +58,9 @@ test("ok/made: the authority gets a request that the new key has signed, for the
 
 test("ok/made: while an authority takes its time the key and the request stay the same", async () => {
   const { made, ports } = house();
-  const first = await makeKey(undefined, profile, names, undefined, ports);
+  const first = await makeKey(undefined, profile, names, undefined, "line", ports);
   const session = { kind: "waiting", names: "", key: waitingKey(first) } as const;
-  const again = await makeKey(JSON.parse(JSON.stringify(session)), profile, names, undefined, ports);
+  const again = await makeKey(JSON.parse(JSON.stringify(session)), profile, names, undefined, "line", ports);
   assert.equal(made.length, 1);
   assert.ok(equal(again.privateKey, first.privateKey) && equal(again.request.raw, first.request.raw));
 });
@@ -74,7 +74,7 @@ test("ok/kept: an answer comes again as it was, for ten minutes and not beyond i
 
 test("ok/ledger: nothing of the private key is in it, in no form", async () => {
   const { ports, run } = house();
-  const { privateKey } = await makeKey(undefined, profile, names, undefined, ports);
+  const { privateKey } = await makeKey(undefined, profile, names, undefined, "line", ports);
   const ledger = JSON.stringify(run.finish("granted", ""));
   for (const form of ["hex", "base64", "base64url"] as const)
     assert.ok(!ledger.includes(Buffer.from(privateKey).subarray(36, 68).toString(form)));
@@ -98,5 +98,5 @@ for (const [name, channel] of Object.entries(channels))
 test("fail/profile: one that makes no keys", async () => {
   const none = { ...profile, serverKey: "none" } as const;
   assert.throws(() => requireServerKey(none, plain), { code: "server-key-not-offered" });
-  await assert.rejects(makeKey(undefined, none, names, undefined, house().ports), EstRefused);
+  await assert.rejects(makeKey(undefined, none, names, undefined, "line", house().ports), EstRefused);
 });

@@ -31,12 +31,16 @@ export function requireServerKey({ name, serverKey }: CertificateProfile, { secu
     throw new EstRefused("channel-not-confidential", "a private key was asked for where TLS does not keep it secret");
 }
 
-/** The key of a request that waited for its certificate, or a new one of the profile's kind. Throws `overloaded`. */
+/**
+ * The key of a request that waited for its certificate, or a new one of the profile's kind, for which `source` waits its turn.
+ * Throws `overloaded`.
+ */
 export async function makeKey(
   session: EstSession | undefined,
   { serverKey }: CertificateProfile,
   { subject, subjectAltName }: CertifiedNames,
   protection: KeyProtection | undefined,
+  source: string,
   { deviceKeys, run }: Ports,
 ): Promise<MadeKey> {
   const waiting = session?.kind === "waiting" ? session.key : undefined;
@@ -45,7 +49,7 @@ export async function makeKey(
     return { privateKey: bytesOf(waiting.privateKey), request, protection };
   }
   if (serverKey === "none") throw new EstRefused("server-key-not-offered", "the profile makes no keys");
-  const { signer, privateKey } = await deviceKeys.generate(serverKey);
+  const { signer, privateKey } = await deviceKeys.generate(serverKey, source);
   const purpose = "key of the device";
   run.operation({ operation: "keygen", algorithm: serverKey, role: "coordinator", purpose, evidence: "counted" });
   // Known by its public half: nothing of the private one is in the ledger, no fingerprint either.
