@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,8 +57,40 @@ test("fail/a program that is not there, or cannot be run", async () => {
 
 test("fail/a program that takes too long, and one that the signal ends", async () => {
   const slow = await script("slow", "exec sleep 60");
-  await assert.rejects(runHook(slow, {}, signal, 50), { code: "hook-failed", message: /was ended by SIGTERM/ });
+  await assert.rejects(runHook(slow, {}, signal, { milliseconds: 50 }), {
+    code: "hook-failed",
+    message: /took longer than 0\.05 s, and was ended$/,
+  });
   const stop = new AbortController();
   setImmediate(() => stop.abort());
-  await assert.rejects(runHook(slow, {}, stop.signal), { code: "hook-failed" });
+  await assert.rejects(runHook(slow, {}, stop.signal), { code: "hook-failed", message: /was ended/ });
+  await assert.rejects(runHook(slow, {}, stop.signal), { code: "hook-failed", message: /was not run/ });
 });
+
+for (const [name, text] of [
+  ["that ignores SIGTERM", "sleep 60"],
+  ["that is waited for by one that does not", "sleep 60 & trap - TERM; wait"],
+] as const)
+  test(`fail/a program ${name} is ended all the same, with what it has started`, async () => {
+    const deaf = await script("deaf", `trap '' TERM\nps -o pgid= -p $$ > "$TOLD"\n${text}\nsleep 60`);
+    const told = join(directory, `told ${name}`);
+    const stop = new AbortController();
+    const running = runHook(deaf, { TOLD: told }, stop.signal, { grace: 50 });
+    await until(async () => (await readFile(told, "utf8").catch(() => "")).endsWith("\n"));
+    stop.abort();
+    await assert.rejects(running, { code: "hook-failed", message: /was ended/ });
+    const group = Number(await readFile(told, "utf8"));
+    assert.ok(group > 1 && group !== process.pid);
+    await until(() => !isAlive(group));
+  });
+
+/** Nothing tells when a process of others has come so far, so it is asked until it has. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A zombie has ended; when it is buried is up to the machine. */
+function isAlive(group: number): boolean {
+  const lines = execFileSync("ps", ["-eo", "pgid=,stat="], { encoding: "utf8" }).split("\n");
+  return lines.some((line) => new RegExp(`^ *${group} +[^Z]`).test(line));
+}
