@@ -242,6 +242,8 @@ export interface Ports {
   readonly run: RunRecorder;
   readonly admission: Admission;
   readonly issuer: Issuer;
+  /** Whether this service is itself reached by a host name, or by an address in text or octets. */
+  readonly isOwnName: (name: string | Uint8Array) => boolean;
   readonly trust: Trust;
   readonly credentials: Credentials;
   readonly deviceKeys: DeviceKeys;

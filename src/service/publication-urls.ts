@@ -19,6 +19,11 @@ export function publicationUrlOf(text: string): string {
   return url.href.replace(/\/+$/, "");
 }
 
+/** The host name of a base URL, or its address without brackets. */
+export function publicationHost(base: string): string {
+  return new URL(base).hostname.replace(/^\[|\]$/g, "");
+}
+
 /** What a certificate of the tenant's `authority` says about where its CRL, its OCSP responder and its issuer are found. */
 export function publicationExtensions(base: string, tenant: string, authority: string): readonly Extension[] {
   const url = (...path: readonly string[]) => [base, ...path.map(encodeURIComponent)].join("/");

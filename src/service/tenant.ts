@@ -19,7 +19,9 @@ import { credentialsOf } from "./est-users.ts";
 import { host } from "./host.ts";
 import type { KeyKeeper } from "./key-keeper.ts";
 import { estRoutes } from "./listeners/est.ts";
+import { ownNames } from "./own-names.ts";
 import { openPublication, type Publication } from "./publication.ts";
+import { publicationHost } from "./publication-urls.ts";
 import { serverCredential } from "./server-credential.ts";
 import { trustOf } from "./trust.ts";
 import { openUpstream, type Upstream } from "./upstream.ts";
@@ -90,7 +92,7 @@ export async function openTenant(
     ]),
   ];
   // What this is, or what the operator calls it: the machine's own name is one to be reached by, and no more.
-  const commonName = options.names[0] ?? `Hatchery ${tenant}`;
+  const commonName = options.names.find(({ length }) => length <= longestCommonName) ?? `Hatchery ${tenant}`;
   let authority: Authority;
   let upstream: Upstream;
   let publication: Publication | undefined;
@@ -136,6 +138,7 @@ export async function openTenant(
         profile: (protocol, label) => upstream.issuer.profile(protocol, label),
         registrationAuthority: (profile) => upstream.issuer.registrationAuthority(profile),
       },
+      isOwnName: ownNames([...names, publicationHost(parts.publicationUrl)]),
       trust: trustOf(tenant, parts),
       cmcResponder: cmcResponderOf(() => authority, parts),
       credentials,
@@ -206,3 +209,6 @@ export async function demoIsDue(store: Store, tenants: readonly string[]): Promi
 }
 
 const removal = "tenant-forgotten";
+
+/** RFC 5280 A.1: ub-common-name. */
+const longestCommonName = 64;

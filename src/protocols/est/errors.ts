@@ -34,6 +34,7 @@ export type EstRefusal =
   | "renewal-too-early"
   | "renewal-same-key"
   | "name-not-the-client"
+  | "name-reserved"
   | "name-missing"
   | "waiting-under-another-name"
   | "server-key-not-offered"
@@ -135,6 +136,7 @@ export const refusals: { readonly [code in EstRefusal]: RefusalRow } = {
   "renewal-too-early": forbidden("It is too early to renew this certificate; ask again when it is nearer to its end."),
   "renewal-same-key": forbidden("Certificates are renewed with a new key here; make one and ask with that."),
   "name-not-the-client": forbidden("The request names a subject or an alternative name that is not this client's."),
+  "name-reserved": forbidden("The request asks for a name of this server itself; devices need one of their own."),
   "waiting-under-another-name": {
     status: 403,
     text: "A request for this key waits for a decision under another name; repeat that one, or use another key.",

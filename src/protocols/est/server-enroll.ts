@@ -64,7 +64,7 @@ export async function enroll(
     checkProfile(request, client, profile, ports.clock.now());
     if (session !== undefined && session.names !== namesAsked(request))
       throw new EstRefused("waiting-under-another-name", "the key waits for a decision under another name");
-    const names = certifiedNames(request, client, profile);
+    const names = certifiedNames(request, client, profile, ports.isOwnName);
     label = client.name ?? names.name;
     if (session === undefined) recordClient(ports.run, request, client, await ports.issuer.authorities());
     const asking = evidenceOf(request, client, profile, names, peer, ports);

@@ -103,6 +103,7 @@ async function step(
       registrationAuthority: async () => "",
       profile: async (_, label) => (label === undefined ? (house.profile ?? device) : undefined),
     },
+    isOwnName: () => false,
     trust: { manufacturers: async () => [] },
     credentials: {
       verifyPassword: async () => undefined,

@@ -27,12 +27,13 @@ const device: Client = {
 };
 const nobody: Client = { ...device, credential: "anonymous", name: undefined, serial: undefined, mayName: () => true };
 const profile = { name: "device", subjectAltName: ["dNSName"], subject: [], changeSubjectName: "refused" } as const;
+const isOwnName = (name: string | Uint8Array) => name === "gw.example";
 const organization: NameAttribute = { type: attributeTypes.organizationName, value: "system:masters" };
 const host = (text: string) => [encodeSubjectAltName([{ kind: "dNSName", text }])];
 
 async function names(client: Client, subject: readonly NameAttribute[], extensions: readonly Extension[] = []) {
   const csr = parseCertificationRequest(await request(subject, { extensions }));
-  return certifiedNames({ kind: "simpleenroll", label: undefined, csr, bytes: 0 }, client, profile);
+  return certifiedNames({ kind: "simpleenroll", label: undefined, csr, bytes: 0 }, client, profile, isOwnName);
 }
 
 const accepted: readonly (readonly [string, Client, readonly NameAttribute[], string])[] = [
@@ -75,7 +76,7 @@ test("fail/names: more addresses than a device has", async () => {
   const asking = async (count: number) => {
     const csr = parseCertificationRequest(await request([commonName("SN-1")], { extensions: [addresses(count)] }));
     const message = { kind: "simpleenroll", label: undefined, csr, bytes: 0 } as const;
-    return certifiedNames(message, device, { ...profile, subjectAltName: ["iPAddress"] });
+    return certifiedNames(message, device, { ...profile, subjectAltName: ["iPAddress"] }, isOwnName);
   };
   assert.deepEqual((await asking(16)).subjectAltName?.value, addresses(16).value);
   await assert.rejects(asking(17), { name: "EstRefused", code: "name-not-the-client" });
@@ -98,6 +99,7 @@ const refused: readonly (readonly [string, Client, readonly NameAttribute[], rea
   ["a host name with a space", nobody, [commonName("q3 x/y")], host("q3 x/y"), "name-not-the-client"],
   ["a control character", nobody, [commonName("lamp\u0007")], [], "name-not-the-client"],
   ["more than 64 characters", nobody, [commonName("x".repeat(65))], [], "name-not-the-client"],
+  ["the server's own name", nobody, [commonName("gw.example")], [], "name-reserved"],
   ["no name at all", nobody, [], [], "name-missing"],
   ["only an organization", nobody, [organization], [], "name-missing"],
   ["another host's alternative name", device, [commonName("SN-1")], host("gateway.example"), "name-not-the-client"],
@@ -124,7 +126,7 @@ test("ok/names: what the profile says of all devices comes first, whatever a req
   ] as const;
   const csr = parseCertificationRequest(await request([organization, commonName("SN-1")]));
   const message = { kind: "simpleenroll", label: undefined, csr, bytes: 0 } as const;
-  const { subject: der } = certifiedNames(message, device, { ...profile, subject });
+  const { subject: der } = certifiedNames(message, device, { ...profile, subject }, isOwnName);
   assert.equal(formatName(parseName(der)), "CN=SN-1,O=Acme,C=CH");
 });
 
@@ -139,6 +141,7 @@ test("ok/renewal keeps subject and alternative names byte for byte, also when th
       { kind: "simplereenroll", label: undefined, csr, bytes: 0 },
       { ...device, certificate: old },
       profile,
+      isOwnName,
     );
     assert.deepEqual(renewal.subject, old.subject.raw);
     assert.deepEqual(renewal.subjectAltName?.value, kept.extensions[0]?.value);
@@ -156,6 +159,7 @@ test("ok/renewal: the same name as a PrintableString, as strongSwan writes it, k
     { kind: "simplereenroll", label: undefined, csr, bytes: 0 },
     { ...device, certificate: old },
     profile,
+    isOwnName,
   );
   assert.deepEqual(renewal.subject, old.subject.raw);
 });
@@ -174,8 +178,25 @@ for (const [name, subject, extensions] of [
           { kind: "simplereenroll", label: undefined, csr, bytes: 0 },
           { ...device, certificate: old },
           profile,
+          isOwnName,
         ),
       { name: "EstRefused", code: "name-not-the-client" },
     );
   });
 }
+
+test("fail/renewal: a name that has become the server's own", async () => {
+  const authority = await newAuthority("CA");
+  for (const [name, extensions] of [
+    ["gw.example", []],
+    ["SN-1", host("gw.example")],
+  ] as const) {
+    const old = await certify([commonName(name)], newKey().signer, authority, { extensions });
+    const csr = parseCertificationRequest(await request([commonName(name)]));
+    const message = { kind: "simplereenroll", label: undefined, csr, bytes: 0 } as const;
+    assert.throws(() => certifiedNames(message, { ...device, certificate: old }, profile, isOwnName), {
+      name: "EstRefused",
+      code: "name-reserved",
+    });
+  }
+});

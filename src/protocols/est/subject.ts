@@ -9,7 +9,7 @@ import { encodeGeneralName, type GeneralName } from "../../pki/general-name.ts";
 import { attribute, encodeName, equalNames, isEmptyName, type Name } from "../../pki/name.ts";
 import { attributeTypes, extensionTypes } from "../../pki/oids.ts";
 import { encodeSubjectAltName, subjectAltNameOf } from "../../pki/standard-extensions.ts";
-import type { CertificateProfile } from "../ports.ts";
+import type { CertificateProfile, Ports } from "../ports.ts";
 import type { Client } from "./authenticate.ts";
 import { EstRefused } from "./errors.ts";
 import type { EnrollRequest } from "./messages.ts";
@@ -25,17 +25,39 @@ export interface CertifiedNames {
   readonly changed?: true;
 }
 
+/** What a profile says of names. */
+type NameRules = Pick<CertificateProfile, "name" | "subjectAltName" | "subject" | "changeSubjectName">;
+
 /**
  * The names to certify for a request. A first enrolment gets the common name and serial number that it asks for, if they
  * are the client's, what the profile says of all devices, and nothing else of the subject that it wrote; a renewal keeps its
- * names byte for byte (RFC 7030 4.2.2), unless it asks for others and its profile lets it. Throws EstRefused
- * `name-not-the-client`, `name-missing` and `name-change-refused`.
+ * names byte for byte (RFC 7030 4.2.2), unless it asks for others and its profile lets it. None of them is one of those that
+ * `isOwnName` knows: with it a device could stand in for the server. Throws EstRefused `name-not-the-client`, `name-missing`,
+ * `name-change-refused` and `name-reserved`.
  */
 export function certifiedNames(
   request: EnrollRequest,
   client: Client,
-  profile: Pick<CertificateProfile, "name" | "subjectAltName" | "subject" | "changeSubjectName">,
+  profile: NameRules,
+  isOwnName: Ports["isOwnName"],
 ): CertifiedNames {
+  const names = namesFor(request, client, profile);
+  const { name, subjectAltName } = names;
+  const alternatives = subjectAltName === undefined ? [] : alternativeNames([subjectAltName]).map(hostOf);
+  if ([name, ...alternatives].some((each) => each !== undefined && isOwnName(each)))
+    throw new EstRefused(
+      "name-reserved",
+      "a name that the request asks for is one by which this server itself is reached",
+    );
+  return names;
+}
+
+function hostOf(name: GeneralName): string | Uint8Array | undefined {
+  if (name.kind === "iPAddress") return name.address;
+  return name.kind === "dNSName" ? name.text : undefined;
+}
+
+function namesFor(request: EnrollRequest, client: Client, profile: NameRules): CertifiedNames {
   const { kind, csr } = request;
   // In fullcmc, who shows a certificate of this authority renews it, as RFC 7030 4.2.2 tells.
   const renews = kind === "simplereenroll" || (kind === "fullcmc" && client.credential === "ldevid");
@@ -57,11 +79,7 @@ function nameChange(csr: EnrollRequest["csr"]): ChangeSubjectName | undefined {
  * RFC 6402 2.8: the request itself has the names of the old certificate, and what it wants instead takes their place. Whether the
  * new name is another device's is for the inventory to say. A serialNumber is the maker's, and does not change.
  */
-function changed(
-  { subject, subjectAlt }: ChangeSubjectName,
-  client: Client,
-  profile: Pick<CertificateProfile, "name" | "subjectAltName" | "subject" | "changeSubjectName">,
-): CertifiedNames {
+function changed({ subject, subjectAlt }: ChangeSubjectName, client: Client, profile: NameRules): CertifiedNames {
   if (profile.changeSubjectName === "refused")
     throw new EstRefused(
       "name-change-refused",
@@ -125,7 +143,7 @@ interface NamesAsked {
 function first(
   { subject: wanted, extensions }: NamesAsked,
   client: Client,
-  { subject: shared, subjectAltName: alternatives }: Pick<CertificateProfile, "subjectAltName" | "subject">,
+  { subject: shared, subjectAltName: alternatives }: NameRules,
 ): CertifiedNames {
   const asked = {
     commonName: attribute(wanted, attributeTypes.commonName),
@@ -190,13 +208,7 @@ function ownNames(
   name: string,
   alternatives: CertificateProfile["subjectAltName"],
 ): readonly GeneralName[] {
-  let names: readonly GeneralName[];
-  try {
-    names = subjectAltNameOf(extensions) ?? [];
-  } catch (cause) {
-    throw new EstRefused("csr-malformed", "the request's subjectAltName is malformed", { cause });
-  }
-  const distinct = new Map(names.map((each) => [hex(encodeGeneralName(each)), each]));
+  const distinct = new Map(alternativeNames(extensions).map((each) => [hex(encodeGeneralName(each)), each]));
   if (distinct.size > mostAlternativeNames)
     throw new EstRefused(
       "name-not-the-client",
@@ -214,6 +226,14 @@ function ownNames(
     );
   }
   return [...distinct.values()];
+}
+
+function alternativeNames(extensions: readonly Extension[]): readonly GeneralName[] {
+  try {
+    return subjectAltNameOf(extensions) ?? [];
+  } catch (cause) {
+    throw new EstRefused("csr-malformed", "the request's subjectAltName is malformed", { cause });
+  }
 }
 
 /**

@@ -113,6 +113,7 @@ export async function openWorld(): Promise<World> {
       randomness,
       admission: admissionOf(tenant, parts),
       issuer: authority,
+      isOwnName: (name) => name === "localhost",
       cmcResponder: cmcResponderOf(() => authority, parts),
       trust: trustOf(tenant, parts),
       // The real one costs 40 ms for each password, and locks out who guesses.
