@@ -66,7 +66,7 @@ export function addDeviceEst(device: Command): void {
       "IP addresses of this machine, for a CA that wants them in the certificate",
       addresses,
     )
-    .option("--patience <seconds>", "how long to wait altogether for a decision", seconds, 3600)
+    .option("--patience <seconds>", "how long to wait altogether for a decision", seconds, 7200)
     .option("--ledger <file>", "write what this end saw of the run, in JSON")
     .addHelpText(
       "after",
@@ -135,7 +135,8 @@ async function enrolled(options: EstOptions, json: boolean): Promise<EnrolledCre
       const server = options.ca === undefined ? parseEstUrl(options.url) : settings.server;
       const { exec, out } = options;
       const renewal = { exec, directory: out, files: filesOf(out), json };
-      await watch({ ...settings, server }, { ...env, signal: interruption.signal }, renewal);
+      const operation = options.fullCmc === true ? "fullcmc" : "simplereenroll";
+      await watch({ ...settings, server, operation }, { ...env, signal: interruption.signal }, renewal);
       return undefined;
     }
     return await enroll(operationOf(options), settings, env);

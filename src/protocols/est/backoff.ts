@@ -21,13 +21,17 @@ export class Backoff {
   next(asked = 0, most = this.#pauses.most): number {
     const doubled = Math.min(this.#pauses.first * 2 ** Math.min(this.#failures, mostDoublings), most);
     this.#failures += 1;
-    const least = Math.max(doubled, asked);
-    return Math.round(least * (1 + fraction(this.#randomness) / 4));
+    return spread(Math.max(doubled, asked), this.#randomness);
   }
 
   reset(): void {
     this.#failures = 0;
   }
+}
+
+/** `milliseconds`, and up to a quarter more by chance. */
+export function spread(milliseconds: number, randomness: Randomness): number {
+  return Math.round(milliseconds * (1 + fraction(randomness) / 4));
 }
 
 /** A number from 0 up to 1. */

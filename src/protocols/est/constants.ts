@@ -56,8 +56,11 @@ export const waitingLifetime = 7 * 24 * 3600 * 1000;
  * not longer, since nobody but the device is to have the key.
  */
 export const keptKeyLifetime = 10 * 60 * 1000;
-/** Seconds of Retry-After that a device accepts at most; a server that asks for more is asked again after this. */
-export const mostRetryAfter = 3600;
+/**
+ * Seconds of Retry-After that a device accepts at most, a day: RFC 7030 4.2.3 has it wait at least as long as it is told, and a
+ * mistyped number must not make it wait for ever. A server that asks for more is asked again after this.
+ */
+export const mostRetryAfter = 86_400;
 /** Milliseconds between two questions to a busy server (503) that does not say when: the first time, doubled up to the most. */
 export const busyPause = { first: 5_000, most: 300_000 } as const;
 /** RFC 9110 15.4 wants loops noticed; a server that has moved answers with one redirect, a label on top with two. */

@@ -55,8 +55,11 @@ interface Server {
   root: TestAuthority;
   published: Uint8Array[];
   lifetime: number;
-  fault: (() => HttpResponse | undefined) | undefined;
+  /** Milliseconds by which a certificate begins before it is issued. */
+  backdated: number;
+  fault: ((request: HttpRequest) => HttpResponse | undefined) | undefined;
   requests: number;
+  readonly asked: { readonly method: string; readonly path: string; readonly at: number }[];
 }
 
 const settings: EstRenewalSettings = {
@@ -77,10 +80,18 @@ async function life(seed = "life", lifetime = 90 * day): Promise<Life> {
   const clock = new Calendar(now);
   const stop = new AbortController();
   const root = await newRoot("root 1", now);
-  const server: Server = { root, published: [root.certificate.raw], lifetime, fault: undefined, requests: 0 };
+  const server: Server = {
+    root,
+    published: [root.certificate.raw],
+    lifetime,
+    backdated: 0,
+    fault: undefined,
+    requests: 0,
+    asked: [],
+  };
   const issue = (publicKey: Uint8Array) =>
     certify([commonName("SN-1")], { ...root.signer, publicKey }, server.root, {
-      notBefore: clock.now(),
+      notBefore: clock.now() - server.backdated,
       notAfter: clock.now() + server.lifetime,
     });
   const first = newKey();
@@ -117,7 +128,8 @@ async function life(seed = "life", lifetime = 90 * day): Promise<Life> {
         peer: peer("TLSv1.3", [server.root.certificate], `${server.requests}`),
         async request(request: HttpRequest) {
           server.requests += 1;
-          const wrong = server.fault?.();
+          server.asked.push({ method: request.method, path: request.path, at: clock.now() });
+          const wrong = server.fault?.(request);
           if (wrong !== undefined) return wrong;
           if (request.path.endsWith("/csrattrs"))
             return encodeReply("csrattrs", { kind: "csrattrs", elements: [] }, options);
@@ -331,10 +343,72 @@ test("ok/a clock that is a life ahead does not make it renew without end", async
     if (times.length === 4) break;
   }
   assert.ok(
-    times.every((time, index) => index === 0 || time - (times[index - 1] ?? 0) >= 9 * day),
+    times.every((time, index) => index === 0 || time - (times[index - 1] ?? 0) >= 5 * day),
     `${times}`,
   );
   assert.equal(server.requests, 12);
+});
+
+test("ok/a certificate that begins long before it was issued is renewed before it ends", async () => {
+  const house = await life("backdated", day);
+  house.server.backdated = 60 * day;
+  let renewals = 0;
+  await live(house, (event) => {
+    if (event.kind !== "renewed") return undefined;
+    renewals += 1;
+    return renewals === 4 ? "enough" : undefined;
+  });
+  assert.ok(house.clock.now() <= now + 0.66 * day + 3 * (day / 2), "each when half of what is left is over");
+});
+
+test("ok/a CA whose certificates live for seconds is not asked without pause, and the device says so once", async () => {
+  const house = await life("seconds", 4_000);
+  const warnings: string[] = [];
+  const env = { ...house.env, warning: (sentence: string) => void warnings.push(sentence) };
+  const times: number[] = [];
+  for await (const event of renewing(settings, env)) {
+    if (event.kind === "renewed") times.push(house.clock.monotonic());
+    if (times.length === 4) break;
+  }
+  assert.ok(
+    times.every((time, index) => index === 0 || time - (times[index - 1] ?? 0) >= 30_000),
+    `${times}`,
+  );
+  assert.equal(warnings.length, 1);
+});
+
+for (const [name, status, code] of [
+  ["a person has to decide", 202, "waited-too-long"],
+  ["is busy", 503, "server-busy"],
+] as const)
+  test(`ok/a server that ${name} is asked again when it said, not before, and not all at once`, async () => {
+    const house = await life();
+    const told = [3600, 7200, 86_400];
+    let left = told.length;
+    house.server.fault = ({ method }) => {
+      if (method === "GET" || left === 0) return undefined;
+      left -= 1;
+      return { status, headers: [["Retry-After", `${told[told.length - 1 - left]}`]], body: new Uint8Array() };
+    };
+    const events = await live(house, ({ kind }) => (kind === "renewed" ? "enough" : undefined));
+    const failures = events.filter((event) => event.kind === "failed");
+    assert.deepEqual(
+      failures.map(({ error }) => (error as HatcheryError).code),
+      [code, code, code],
+    );
+    const posts = house.server.asked.filter(({ method }) => method === "POST").map(({ at }) => at);
+    for (const [index, seconds] of told.entries()) {
+      const waited = (posts[index + 1] ?? 0) - (posts[index] ?? 0);
+      assert.ok(waited >= seconds * 1000 && waited <= seconds * 1250, `${waited} for ${seconds}`);
+    }
+  });
+
+test("ok/it renews by fullcmc where it is told to", async () => {
+  const house = await life();
+  house.server.fault = ({ method }) =>
+    method === "POST" ? { status: 500, headers: [], body: new Uint8Array() } : undefined;
+  for await (const { kind } of renewing({ ...settings, operation: "fullcmc" }, house.env)) if (kind === "failed") break;
+  assert.equal(house.server.asked.at(-1)?.path, "/.well-known/est/fullcmc");
 });
 
 test("ok/somebody else renewed meanwhile: it goes by what is in the storage", async () => {

@@ -6,10 +6,13 @@ import { Backoff, fraction } from "./backoff.ts";
 import { busyPause } from "./constants.ts";
 import { type EnrolledCredential, enroll } from "./device.ts";
 import type { EstDeviceEnv, EstDeviceSettings, EstServerAddress, EstTrust } from "./device-env.ts";
-import { EstFailed } from "./errors.ts";
+import { EstFailed, millisecondsAsked } from "./errors.ts";
 
 /** A device that renews its certificate for as long as it runs: what it shows and what it trusts is in its storage. */
-export interface EstRenewalSettings extends Pick<EstDeviceSettings, "keyKind" | "binding" | "patience" | "redirect"> {
+export interface EstRenewalSettings
+  extends Pick<EstDeviceSettings, "keyKind" | "csrattrs" | "addresses" | "binding" | "patience" | "redirect"> {
+  /** What it asks with, `simplereenroll` unless said otherwise. */
+  readonly operation?: "simplereenroll" | "fullcmc";
   /** Without `trust`: the anchors that the last answer brought. */
   readonly server: Omit<EstServerAddress, "trust"> & { readonly trust?: EstTrust };
 }
@@ -24,21 +27,27 @@ export type RenewalEvent =
 
 /**
  * Renews the certificate in `env.storage` when 50 to 66 of 100 parts of its life are over, and again and again: ends only with
- * `env.signal`. The storage is read anew each time. Throws EstFailed `nothing-to-renew`, or the storage's error, when there is
+ * `env.signal`. A server that says when it wants to be asked again (Retry-After) is not asked before, and no server more often
+ * for the next certificate than every half minute. The storage is read anew each time. Throws EstFailed `nothing-to-renew`, or the storage's error, when there is
  * nothing to begin with; every later failure is an event, and is tried again.
  */
 export async function* renewing(settings: EstRenewalSettings, env: EstDeviceEnv): AsyncGenerator<RenewalEvent, void> {
   const { clock, signal } = env;
+  const { operation = "simplereenroll" } = settings;
   let identity = await credential(env);
   const backoff = new Backoff(renewalPause, env.randomness);
   let isFresh = false;
+  let isWarned = false;
   while (!isAborted(signal)) {
     const certificate = leafOf(identity);
     const wanted = renewalTime(certificate, fraction(env.randomness));
     // A clock that says that the certificate is not valid yet is wrong: as far as this device knows, it was issued just now.
     const wait = Math.min(wanted - clock.now(), wanted - certificate.notBefore);
-    // And one that says that a certificate of this very moment is old would have it renewed without end.
-    const least = isFresh ? (certificate.notAfter - certificate.notBefore) * leastShare : 0;
+    const least = isFresh ? leastPause(certificate, clock.now()) : 0;
+    if (isFresh && !isWarned && certificate.notAfter - clock.now() < 2 * shortestPause) {
+      isWarned = true;
+      env.warning?.(shortLived);
+    }
     isFresh = false;
     const wake = timer(wanted, wait, clock, least);
     yield { kind: "scheduled", certificate, at: wake.at };
@@ -51,7 +60,7 @@ export async function* renewing(settings: EstRenewalSettings, env: EstDeviceEnv)
         const isAnother = !equal(leafOf(current).raw, certificate.raw);
         identity = current;
         if (isAnother) break;
-        const renewed = await enroll("simplereenroll", await settingsOf(settings, identity, env), env);
+        const renewed = await enroll(operation, await settingsOf(settings, identity, env), env);
         backoff.reset();
         isFresh = true;
         yield { kind: "renewed", credential: renewed };
@@ -63,7 +72,7 @@ export async function* renewing(settings: EstRenewalSettings, env: EstDeviceEnv)
       }
       const left = certificate.notAfter - clock.now();
       const most = left < 0 ? renewalPause.most : Math.max(left / triesLeft, renewalPause.first);
-      const pause = backoff.next(0, Math.min(most, renewalPause.most));
+      const pause = backoff.next(millisecondsAsked(failure), Math.min(most, renewalPause.most));
       const again = timer(clock.now() + pause, pause, clock);
       yield { kind: "failed", error: failure, at: again.at, expired: left < 0 };
       await again.sleep(signal);
@@ -75,6 +84,17 @@ export async function* renewing(settings: EstRenewalSettings, env: EstDeviceEnv)
 function renewalTime({ notBefore, notAfter }: Certificate, chance: number): number {
   const share = renewedFrom + chance * (renewedUntil - renewedFrom);
   return Math.round(notBefore + share * (notAfter - notBefore));
+}
+
+/**
+ * Milliseconds that a certificate is kept that has just come. A clock that is ahead says that it is old, and would have it
+ * renewed without end. But one that is valid by this clock may have been issued as if it were older than it is, and is renewed
+ * before it ends.
+ */
+function leastPause({ notBefore, notAfter }: Certificate, now: number): number {
+  const ofLife = (notAfter - notBefore) * leastShare;
+  const isValid = notBefore <= now && now <= notAfter;
+  return Math.max(isValid ? Math.min(ofLife, (notAfter - now) / 2) : ofLife, shortestPause);
 }
 
 /**
@@ -113,7 +133,7 @@ async function credential({ storage }: EstDeviceEnv): Promise<ClientIdentity> {
 }
 
 async function settingsOf(
-  { server, ...rest }: EstRenewalSettings,
+  { server, operation: _, ...rest }: EstRenewalSettings,
   identity: ClientIdentity,
   { storage }: EstDeviceEnv,
 ): Promise<EstDeviceSettings> {
@@ -136,6 +156,10 @@ function isAborted(signal: AbortSignal | undefined): boolean {
 
 /** Of a certificate's life, from the moment that it was received. */
 const leastShare = 0.1;
+/** Milliseconds from one certificate to the next. */
+const shortestPause = 30_000;
+const shortLived =
+  "the certificates of this CA end within a minute of their issue; one is renewed half a minute after it came, and not before";
 const renewedFrom = 0.5;
 const renewedUntil = 0.66;
 /** Milliseconds between tries: an hour at the most, and shorter when a short life would otherwise see only a few. */

@@ -162,7 +162,8 @@ test("ok/waits as long as it is told, over a new association each time, with the
   const house: World = await world([pending, pending, certificateBy(() => house.root)]);
   const before = house.env.clock.now();
   await enroll("simpleenroll", house.settings, house.env);
-  assert.equal(house.env.clock.now() - before, 14_000);
+  const waited = house.env.clock.now() - before;
+  assert.ok(waited > 14_000 && waited <= 1.25 * 14_000, `${waited}: not less, and not all devices at once`);
   const csrs = house.requests.slice(2).map(({ body }) => parseCertificationRequest(decodeWireBase64(body)));
   assert.equal(csrs.length, 3);
   for (const [index, csr] of csrs.entries()) {
@@ -227,7 +228,8 @@ test("fail/patience ends: the key is kept and the error says what to do", async 
     );
     return true;
   });
-  assert.equal(house.requests.filter(({ method }) => method === "POST").length, 9);
+  const asked = house.requests.filter(({ method }) => method === "POST").length;
+  assert.ok(asked >= 7 && asked <= 9, `${asked}`);
   assert.equal(house.saved.pending.length, 1);
 });
 

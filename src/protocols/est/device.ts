@@ -6,7 +6,7 @@ import type { RequestRequirements } from "../../pki/csr-attributes-requirements.
 import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
 import type { DeviceKey, ServerAnchors } from "../ports.ts";
 import { acceptCertificate, anchorsAmong } from "./accept.ts";
-import { Backoff } from "./backoff.ts";
+import { Backoff, spread } from "./backoff.ts";
 import { busyPause, labelPattern, operationNames, runHeader } from "./constants.ts";
 import { keyKindFor, requestContent, requireWantedKey, signerFor } from "./device-attributes.ts";
 import { type HttpAuthentication, httpAuthentication } from "./device-authentication.ts";
@@ -17,7 +17,7 @@ import { dial, requestAuthorities, requestRequirements } from "./device-reads.ts
 import { type Asking, ask } from "./device-redirect.ts";
 import { protectionAttributes, takeServerKey } from "./device-server-key.ts";
 import { establishTrust, isGuessable } from "./device-trust.ts";
-import { EstFailed } from "./errors.ts";
+import { EstFailed, millisecondsAsked } from "./errors.ts";
 import { decodeResponse, encodeRequest } from "./http.ts";
 import { encodeFullCmc } from "./http-fullcmc.ts";
 import { decodeGenerated } from "./http-generated.ts";
@@ -129,16 +129,18 @@ async function exchange(
         return { certificate, chain, key: certified, trust, ...(run === undefined ? {} : { run }) };
       }
       ledger.pending(operation, answer, peer, response.retryAfter);
-      pause = { why: "decision", run, milliseconds: response.retryAfter * 1000 };
+      const { retryAfter } = response;
+      // RFC 7030 4.2.3: at least so long; a fleet that was told one time does not come back at one time.
+      pause = { why: "decision", run, retryAfter, milliseconds: spread(retryAfter * 1000, env.randomness) };
     } catch (error) {
       if (codeOf(error) !== "server-busy") throw error;
-      pause = { why: "busy", error, milliseconds: backoff.next(secondsAsked(error) * 1000) };
+      pause = { why: "busy", error, milliseconds: backoff.next(millisecondsAsked(error)) };
     } finally {
       // RFC 9266 4.1: a binding serves one association, so the repeated request goes over a new one.
       await connection.close();
     }
     if (env.clock.monotonic() + pause.milliseconds > deadline)
-      throw pause.why === "busy" ? pause.error : waitedTooLong(pause.run, pause.milliseconds / 1000);
+      throw pause.why === "busy" ? pause.error : waitedTooLong(pause.run, pause.retryAfter);
     env.waiting?.(Math.ceil(pause.milliseconds / 1000), pause.why === "busy" ? undefined : pause.run, pause.why);
     await env.clock.sleep(pause.milliseconds, env.signal);
   }
@@ -167,12 +169,14 @@ function decodeAnswer(
 
 /** Why the device asks again later: a person has to decide (202), or the server is busy (503). */
 type Pause =
-  | { readonly why: "decision"; readonly run: string | undefined; readonly milliseconds: number }
+  | {
+      readonly why: "decision";
+      readonly run: string | undefined;
+      /** Seconds, as the server said. */
+      readonly retryAfter: number;
+      readonly milliseconds: number;
+    }
   | { readonly why: "busy"; readonly error: unknown; readonly milliseconds: number };
-
-function secondsAsked(error: unknown): number {
-  return error instanceof EstFailed ? Number(error.details["retryAfter"] ?? 0) : 0;
-}
 
 /** 4.1.3: from the first answer on, the CA's own anchors are the only ones for this server. */
 async function madeExplicit(authorities: readonly Certificate[], env: EstDeviceEnv): Promise<ServerAnchors> {

@@ -245,3 +245,8 @@ export class EstFailed extends HatcheryError<EstDeviceFailure> {
     this.name = "EstFailed";
   }
 }
+
+/** How long the server that `error` speaks of wants not to be asked again (RFC 9110 10.2.3), in milliseconds; 0 when it did not say. */
+export function millisecondsAsked(error: unknown): number {
+  return error instanceof EstFailed ? Number(error.details["retryAfter"] ?? 0) * 1000 : 0;
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeResponse } from "./http.ts";
 
-/** What Retry-After says (RFC 9110 10.2.3), and for how many seconds it makes a device wait: at least one, at most an hour. */
+/** What Retry-After says (RFC 9110 10.2.3), and for how many seconds it makes a device wait: at least one, at most a day. */
 
 const now = Date.UTC(2026, 2, 1);
 const answer = (status: number, value: string) =>
@@ -14,14 +14,15 @@ for (const [value, seconds] of [
   ["0", 1],
   ["007", 7],
   ["3600", 3600],
-  ["3601", 3600],
-  ["99999999999999999999999999", 3600],
+  ["86400", 86_400],
+  ["86401", 86_400],
+  ["99999999999999999999999999", 86_400],
   ["Sun, 01 Mar 2026 00:00:30 GMT", 30],
   ["Sunday, 01-Mar-26 00:00:30 GMT", 30],
   ["Sun Mar  1 00:00:30 2026", 30],
   ["Sun, 01 Mar 2026 00:00:00 GMT", 1],
   ["Thu, 01 Jan 1970 00:00:00 GMT", 1],
-  ["Fri, 31 Dec 9999 23:59:59 GMT", 3600],
+  ["Fri, 31 Dec 9999 23:59:59 GMT", 86_400],
 ] as const)
   test(`ok/Retry-After: ${value} is ${seconds} s, with 202 and with 503`, () => {
     assert.deepEqual(decodeResponse("simpleenroll", answer(202, value), now), { kind: "pending", retryAfter: seconds });
