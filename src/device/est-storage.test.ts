@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { newAuthority } from "../protocols/est/fixtures.test-support.ts";
 import { estStorage } from "./est-storage.ts";
 import { currentIdentity } from "./identity.ts";
 import { newDeviceKey } from "./keys.ts";
@@ -13,7 +14,8 @@ async function house() {
   const directory = await mkdtemp(join(tmpdir(), "hatchery-storage-"));
   const storage = estStorage(directory);
   const key = newDeviceKey("P-256");
-  return { directory, storage, key, credential: { key, certificate, chain: [], authorities: [] } };
+  const credential = { key, certificate, chain: [], authorities: [], anchors: [certificate] };
+  return { directory, storage, key, credential };
 }
 
 test("ok/storage: a pending key is found again, until its certificate is there", async () => {
@@ -32,6 +34,15 @@ test("ok/storage: the key of the current certificate is no pending one any more"
   await storage.saveCredential(credential);
   await storage.savePendingKey(key);
   assert.equal(await storage.pendingKey(), undefined);
+});
+
+test("ok/anchors: kept apart from what was published; of a set without them, the roots", async () => {
+  const { directory, storage, credential } = await house();
+  const authorities = [await newAuthority("root"), await newAuthority("other")].map((each) => each.certificate.raw);
+  await storage.saveCredential({ ...credential, authorities, anchors: authorities.slice(0, 1) });
+  assert.deepEqual(await storage.anchors(), authorities.slice(0, 1));
+  await rm(join(directory, "current", "anchors.pem"));
+  assert.deepEqual(await storage.anchors(), authorities);
 });
 
 const shared = { code: "storage-open-to-others", message: /chmod go-w/ };

@@ -50,16 +50,17 @@ export function estStorage(directory: string): EstDeviceStorage {
       await makeOwnDirectory(directory);
       await writeFileAtomically(pendingPath, privateKeyToPem(privateKeyOf(key)));
     },
-    async saveCredential({ key, replaces, certificate, chain, authorities }) {
+    async saveCredential({ key, replaces, certificate, chain, authorities, anchors }) {
       await sets.replace({
         "key.pem": privateKeyToPem(privateKeyOf(key)),
         "cert.pem": pemOf([certificate]),
         "chain.pem": pemOf([certificate, ...chain]),
         "ca.pem": pemOf(authorities),
+        "anchors.pem": pemOf(anchors),
         ...(replaces === undefined ? {} : { [replacedName]: hex(replaces.signer.publicKey) }),
       });
       await rm(pendingPath, { force: true });
-      // From here on the roots in ca.pem are the anchors.
+      // From here on the anchors of the set hold.
       await rm(anchorsPath, { force: true });
     },
   };

@@ -1,5 +1,5 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm, symlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { type FileHandle, mkdir, open, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { codeOf, messageOf } from "../core/errors.ts";
 import { DeviceError } from "./errors.ts";
 import { requireOwn, requireOwnPath } from "./ownership.ts";
@@ -80,10 +80,43 @@ export class FileSets {
 
   /** A file of the current set, or undefined when there is no set yet. Throws as `readFileIfThere` does. */
   async read(name: string): Promise<Buffer | undefined> {
-    const current = join(this.#directory, "current");
+    return (await this.readTogether([name]))?.[name];
+  }
+
+  /**
+   * Files of one set, those that it has, whatever is made current meanwhile; undefined when there is no set yet. Throws as
+   * `readFileIfThere` does.
+   */
+  async readTogether<Name extends string>(
+    names: readonly Name[],
+  ): Promise<{ readonly [name in Name]?: Buffer } | undefined> {
     await requireOwnPath(this.#directory);
-    await requireOwnPath(current);
-    return readFileIfThere(join(current, name));
+    for (;;) {
+      const set = await this.#current();
+      if (set === undefined) return undefined;
+      await requireOwnPath(set);
+      const files: { [name in Name]?: Buffer } = {};
+      for (const name of names) {
+        const content = await readFileIfThere(join(set, name));
+        if (content !== undefined) files[name] = content;
+      }
+      // A set goes when two others have followed: then what is missing may have been there.
+      if (names.every((name) => files[name] !== undefined) || (await this.#current()) === set) return files;
+    }
+  }
+
+  /** Where the link leads: followed once, so that everything comes from the same set. */
+  async #current(): Promise<string | undefined> {
+    const link = join(this.#directory, "current");
+    await requireOwnPath(link);
+    try {
+      return resolve(this.#directory, await readlink(link));
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return undefined;
+      // A copy of the files without links has one set.
+      if (codeOf(error) === "EINVAL") return link;
+      throw new DeviceError("storage-failed", `${link} cannot be read: ${messageOf(error)}`, { cause: error });
+    }
   }
 
   async #replaceIn(sets: string, files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {

@@ -7,7 +7,7 @@ import { decodePem } from "../encoding/pem.ts";
 import { parseCertificate } from "../pki/certificate.ts";
 import { encodeName } from "../pki/name.ts";
 import { attributeTypes } from "../pki/oids.ts";
-import { anchorsAmong } from "../protocols/est/index.ts";
+import { rootsAmong } from "../protocols/est/index.ts";
 import type { ClientIdentity, DeviceKey, KeyKind } from "../protocols/ports.ts";
 import { DeviceError } from "./errors.ts";
 import { FileSets } from "./files.ts";
@@ -22,22 +22,27 @@ export async function loadIdentity(certificateFile: string, keyFile: string): Pr
 export async function currentIdentity(directory: string): Promise<ClientIdentity | undefined> {
   const chainFile = join(directory, "current", "chain.pem");
   const keyFile = join(directory, "current", "key.pem");
-  const sets = new FileSets(directory);
-  const [chain, key] = [await sets.read("chain.pem"), await sets.read("key.pem")];
+  const set = await new FileSets(directory).readTogether(["chain.pem", "key.pem"]);
+  const [chain, key] = [set?.["chain.pem"], set?.["key.pem"]];
   if (chain === undefined || key === undefined) return undefined;
   return identityOf(chain.toString("utf8"), chainFile, key.toString("utf8"), keyFile);
 }
 
 /**
- * The roots that were taken over with the credential under `directory`, in DER: what the next association is trusted by, so that
- * a device follows the roll-over of its CA (RFC 7030 4.1.3). Undefined when there are none. Throws DeviceError.
+ * The anchors that were kept with the credential under `directory`, in DER: what the next association is trusted by, so that a
+ * device follows the roll-over of its CA (RFC 7030 4.1.3). Undefined when there are none. Throws DeviceError.
  */
 export async function currentAnchors(directory: string): Promise<readonly Uint8Array[] | undefined> {
-  const file = join(directory, "current", "ca.pem");
-  const pem = await new FileSets(directory).read("ca.pem");
-  if (pem === undefined) return undefined;
-  const certificates = certificatesIn(pem.toString("utf8"), file);
-  return anchorsAmong(readable(file, () => certificates.map(parseCertificate))).map(({ raw }) => raw);
+  const set = await new FileSets(directory).readTogether(["anchors.pem", "ca.pem"]);
+  const at = (name: string) => join(directory, "current", name);
+  const anchors = set?.["anchors.pem"];
+  if (anchors !== undefined) return certificatesIn(anchors.toString("utf8"), at("anchors.pem"));
+  const published = set?.["ca.pem"];
+  if (published === undefined) return undefined;
+  // A set that says of no anchors is older than these: then the roots in it are.
+  const certificates = certificatesIn(published.toString("utf8"), at("ca.pem"));
+  const roots = rootsAmong(readable(at("ca.pem"), () => certificates.map(parseCertificate)));
+  return roots.length === 0 ? undefined : roots.map(({ raw }) => raw);
 }
 
 /** The certificates of a PEM file, in DER; throws `credential-unreadable` when it holds none. */

@@ -4,7 +4,7 @@ import { codeOf, messageOf } from "../core/errors.ts";
 import type { Randomness } from "../core/randomness.ts";
 import type { Write } from "../core/write.ts";
 import { type Certificate, parseCertificate } from "../pki/certificate.ts";
-import { acceptAuthorities, anchorsAmong, EstFailed } from "../protocols/est/index.ts";
+import { acceptAuthorities, anchorsAmong, EstFailed, rootsAmong } from "../protocols/est/index.ts";
 import type { Issuer } from "../protocols/ports.ts";
 import type { Store } from "../store/store.ts";
 import type { Authority } from "./authority.ts";
@@ -242,7 +242,7 @@ interface InUse extends UpstreamInUse {
 
 /** RFC 7030 4.1.3: the roots that the anchors have vouched for are trusted like them, so that a roll-over can be followed. */
 function connected(settings: UpstreamSettings, authorities: readonly Certificate[], clock: Clock): InUse {
-  const roots = authorities.length === 0 ? [] : anchorsAmong(authorities).map(({ raw }) => raw);
+  const roots = rootsAmong(authorities).map(({ raw }) => raw);
   const trusting = { ...settings, anchors: [...settings.anchors, ...roots] };
   return { settings, client: upstreamClient(trusting, clock), authorities };
 }
@@ -256,7 +256,7 @@ async function publishedBy(
   if (published.length > mostAuthorities)
     throw new ServiceError("invalid", `the upstream publishes more than ${mostAuthorities} CA certificates`);
   try {
-    const anchors = [...settings.anchors, ...anchorsAmong(known).map(({ raw }) => raw)];
+    const anchors = [...settings.anchors, ...rootsAmong(known).map(({ raw }) => raw)];
     return acceptAuthorities(published, anchors, clock.now()).authorities;
   } catch (cause) {
     if (!(cause instanceof EstFailed)) throw cause;

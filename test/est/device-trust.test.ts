@@ -5,20 +5,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { hex } from "../../src/core/bytes.ts";
-import { currentAnchors, deviceName, nodeEstEnv } from "../../src/device/index.ts";
+import { generateKey, signerOf } from "../../src/crypto/keys.ts";
+import { currentAnchors, currentIdentity, deviceName, estStorage, nodeEstEnv } from "../../src/device/index.ts";
+import { encodeBasicConstraints, encodeKeyUsage } from "../../src/pki/standard-extensions.ts";
 import {
   type EnrolledCredential,
   type EstDeviceSettings,
   type EstTrust,
   enroll,
 } from "../../src/protocols/est/index.ts";
-import { scriptedCa } from "../system/scripted-upstream.ts";
+import { type ScriptedCa, scriptedCa } from "../system/scripted-upstream.ts";
 import { http, type ScriptedOptions, type ScriptedServer, scriptedServer } from "./scripted-server.ts";
 
 /** How a device comes to trust a server for the first time (RFC 7030 3.6.2, 4.1.1), over real TLS. */
 
 let directory = "";
 const parents: string[] = [];
+const rightsOfCa = [encodeBasicConstraints({ cA: true }), encodeKeyUsage(["keyCertSign"])];
 const credentials = { user: "lamp", password: "correct horse" };
 
 beforeEach(async () => {
@@ -49,6 +52,29 @@ function enrol(
     { server: { host: "127.0.0.1", port, trust }, keyKind: "P-256", ...all },
     nodeEstEnv({ directory }),
   );
+}
+
+async function renew({ port }: { readonly port: number }, trust: EstTrust): Promise<EnrolledCredential> {
+  const identity = await currentIdentity(directory);
+  assert.ok(identity !== undefined);
+  const common = { subject: deviceName("renewal"), binding: "auto", patience: 5_000 } as const;
+  return enroll(
+    "simplereenroll",
+    { server: { host: "127.0.0.1", port, trust }, ...common, identity: { ...identity, credential: "ldevid" } },
+    nodeEstEnv({ directory }),
+  );
+}
+
+const keptAnchors = async (): Promise<EstTrust> => ({
+  kind: "explicit",
+  anchors: (await currentAnchors(directory)) ?? [],
+});
+
+/** An issuing CA below `root`: what `published` begins with is its certificate by the root. */
+async function issuingCa(root: ScriptedCa) {
+  const key = generateKey("P-256");
+  const ca = await scriptedCa("Issuing CA", key);
+  return { ca, certificate: await root.issue(ca.name, signerOf(key).publicKey, rightsOfCa) };
 }
 
 const digest = (algorithm: string, bytes: Uint8Array) => createHash(algorithm).update(bytes).digest();
@@ -181,11 +207,56 @@ test("ok/a server whose own certificate is of a public CA: by that for the first
   await withServer(
     async (server) => {
       assert.equal((await enrol(server, { kind: "implicit", anchors: [tls.certificate] })).trust, "implicit");
-      assert.equal((await enrol(server, { kind: "explicit", anchors: [tls.certificate] })).trust, "explicit");
+      assert.equal((await renew(server, { kind: "explicit", anchors: [tls.certificate] })).trust, "explicit");
       assert.deepEqual((await currentAnchors(directory))?.map(hex), [hex(server.ca.certificate)]);
     },
     { tls },
   );
+});
+
+test("ok/cacerts without the root: the root stays the anchor, and the issuing CA does not become one", async () => {
+  const root = await scriptedCa("Root");
+  const issuing = await issuingCa(root);
+  const good = { ca: issuing.ca, tls: root, published: [issuing.certificate] };
+  await withServer(async (server) => {
+    await enrol(server, { kind: "explicit", anchors: [root.certificate] });
+    for (let times = 0; times < 2; times += 1) {
+      await renew(server, await keptAnchors());
+      assert.deepEqual((await currentAnchors(directory))?.map(hex), [hex(root.certificate)]);
+    }
+  }, good);
+  // Whoever has no more than the issuing CA's key makes no root of its own, and is no server.
+  const evilKey = generateKey("P-256");
+  const evil = await scriptedCa("Evil root", evilKey);
+  const cross = await issuing.ca.issue(evil.name, signerOf(evilKey).publicKey, rightsOfCa);
+  const published = [evil.certificate, issuing.certificate, cross];
+  for (const [tls, code] of [
+    [root, "anchors-not-confirmed"],
+    [issuing.ca, "server-not-trusted"],
+  ] as const)
+    await withServer(async (server) => assert.rejects(renew(server, await keptAnchors()), { code }), {
+      ca: issuing.ca,
+      tls,
+      published,
+    });
+  assert.deepEqual((await currentAnchors(directory))?.map(hex), [hex(root.certificate)]);
+});
+
+test("fail/a first enrolment with a given anchor: what the directory holds from before vouches for nothing", async () => {
+  const [good, other] = [await scriptedCa("Good root"), await scriptedCa("Other root")];
+  const given: EstTrust = { kind: "explicit", anchors: [good.certificate] };
+  await estStorage(directory).saveAnchors([other.certificate]);
+  await withServer((server) => assert.rejects(enrol(server, given), { code: "anchors-not-confirmed" }), {
+    ca: good,
+    published: [good.certificate, other.certificate],
+  });
+  await withServer((server) => enrol(server, { kind: "explicit", anchors: [other.certificate] }).then(() => {}), {
+    ca: other,
+  });
+  await withServer((server) => assert.rejects(enrol(server, given), { code: "anchors-not-confirmed" }), {
+    ca: other,
+    tls: good,
+  });
 });
 
 test("fail/given as an anchor for the first time, a public CA vouches for no other CA", async () => {

@@ -8,13 +8,59 @@ async function house() {
   const issuing = await newAuthority("issuing", root);
   const key = newKey();
   const certificate = await certify([commonName("SN-1")], key.signer, issuing);
-  return { root, issuing, key, certificate, published: [root.certificate, issuing.certificate] };
+  const published = [root.certificate, issuing.certificate];
+  return { root, issuing, key, certificate, published, ca: { authorities: published, anchors: [root.certificate] } };
 }
 
 test("ok/cacerts: what leads to the explicit anchor, the root first", async () => {
   const { root, issuing } = await house();
   const accepted = acceptAuthorities([issuing.certificate, root.certificate], [root.certificate.raw], now);
-  assert.deepEqual(accepted, { authorities: [root.certificate, issuing.certificate], signaturesVerified: 1 });
+  assert.deepEqual(accepted, {
+    authorities: [root.certificate, issuing.certificate],
+    anchors: [root.certificate],
+    signaturesVerified: 1,
+  });
+});
+
+test("ok/anchors: an answer without the root takes it from nobody, and makes no anchor of the issuing CA", async () => {
+  const { root, issuing } = await house();
+  const { authorities, anchors } = acceptAuthorities([issuing.certificate], [root.certificate.raw], now);
+  assert.deepEqual([authorities, anchors], [[issuing.certificate], [root.certificate]]);
+});
+
+test("ok/anchors: a CA that was given as one stays one; what has expired goes, and what other roots have followed", async () => {
+  const { root, issuing } = await house();
+  const given = acceptAuthorities([issuing.certificate], [issuing.certificate.raw], now);
+  assert.deepEqual(given.anchors, [issuing.certificate]);
+  const old = await certify([commonName("old")], newKey().signer, undefined, { cA: true, notAfter: now - 1 });
+  const former = await newAuthority("former");
+  for (const [published, before] of [
+    [issuing, old],
+    [root, former.certificate],
+  ] as const) {
+    const known = [before.raw, root.certificate.raw];
+    const { anchors } = acceptAuthorities([published.certificate], known, now);
+    assert.deepEqual(anchors, [root.certificate]);
+  }
+});
+
+test("fail/cacerts: a root by the issuing CA's key, after an answer that left the root out", async () => {
+  const { root, issuing } = await house();
+  const { anchors } = acceptAuthorities([issuing.certificate], [root.certificate.raw], now);
+  for (const name of ["issuing", "another root"]) {
+    const rogue = await newAuthority(name);
+    const cross = await certify([commonName(name)], rogue.signer, issuing, { cA: true });
+    const published = [rogue.certificate, issuing.certificate, cross];
+    assert.throws(
+      () =>
+        acceptAuthorities(
+          published,
+          anchors.map(({ raw }) => raw),
+          now,
+        ),
+      { code: "anchors-not-confirmed" },
+    );
+  }
 });
 
 test("ok/cacerts: a root that an anchor has certified, and what only the new root vouches for", async () => {
@@ -106,29 +152,29 @@ test("fail/cacerts: a root that no anchor vouches for, a stranger's CA, a device
 });
 
 test("ok/certificate: found by its key among several, with its chain", async () => {
-  const { root, issuing, key, certificate, published } = await house();
-  const accepted = acceptCertificate([issuing.certificate, certificate, root.certificate], key, published, now);
+  const { root, issuing, key, certificate, ca } = await house();
+  const accepted = acceptCertificate([issuing.certificate, certificate, root.certificate], key, ca, now);
   assert.deepEqual(accepted, { certificate, chain: [issuing.certificate], signaturesVerified: 2 });
 });
 
 test("fail/certificate: for another key", async () => {
-  const { certificate, published } = await house();
-  assert.throws(() => acceptCertificate([certificate], newKey(), published, now), { code: "certificate-not-ours" });
+  const { certificate, ca } = await house();
+  assert.throws(() => acceptCertificate([certificate], newKey(), ca, now), { code: "certificate-not-ours" });
 });
 
 test("fail/certificate: not valid now", async () => {
-  const { key, certificate, published } = await house();
+  const { key, certificate, ca } = await house();
   for (const at of [now - 10 * day, now + 400 * day]) {
-    assert.throws(() => acceptCertificate([certificate], key, published, at), { code: "certificate-not-current" });
+    assert.throws(() => acceptCertificate([certificate], key, ca, at), { code: "certificate-not-current" });
   }
 });
 
 test("fail/certificate: of another CA, even one that the server sent along", async () => {
-  const { published } = await house();
+  const { ca } = await house();
   const stranger = await newAuthority("stranger");
   const key = newKey();
   const certificate = await certify([commonName("SN-1")], key.signer, stranger);
-  assert.throws(() => acceptCertificate([certificate, stranger.certificate], key, published, now), {
+  assert.throws(() => acceptCertificate([certificate, stranger.certificate], key, ca, now), {
     code: "certificate-not-trusted",
   });
 });

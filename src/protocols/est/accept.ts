@@ -10,6 +10,14 @@ import { basicConstraintsOf } from "../../pki/standard-extensions.ts";
 import type { DeviceKey } from "../ports.ts";
 import { EstFailed } from "./errors.ts";
 
+/** The CA as a device knows it after cacerts. */
+export interface CaCertificates {
+  /** What was published and is taken over, the roots first. */
+  readonly authorities: readonly Certificate[];
+  /** What is trusted, now and for the next association: published roots, or what was trusted before. */
+  readonly anchors: readonly Certificate[];
+}
+
 /**
  * What a device takes over of the certificates that cacerts published: those that are an explicit anchor or lead to one
  * (RFC 7030 4.1.3), the roots first. A new root is taken over when an anchor itself has certified it, through a NewWithOld or
@@ -20,7 +28,7 @@ export function acceptAuthorities(
   published: readonly Certificate[],
   anchors: readonly Uint8Array[],
   now: number,
-): { readonly authorities: readonly Certificate[]; readonly signaturesVerified: number } {
+): CaCertificates & { readonly signaturesVerified: number } {
   const trusted = anchors.map(parseAnchor);
   const isTrusted = ({ raw }: Certificate) => trusted.some((anchor) => equal(anchor.raw, raw));
   const selfSigned = published.filter(isSelfSigned);
@@ -72,7 +80,22 @@ export function acceptAuthorities(
   });
   const authorities = [...selfSigned.filter((each) => roots.includes(each)), ...others];
   if (authorities.length === 0) throw new EstFailed("anchors-not-confirmed", "the server published no CA certificate");
-  return { authorities, signaturesVerified };
+  return { authorities, anchors: anchorsAfter(authorities, trusted, now), signaturesVerified };
+}
+
+/**
+ * What is trusted from now on: the roots that were taken over, so that a root which was given up goes; and a CA that was given as
+ * an anchor stays one. An answer without a root takes nothing away but what has expired, and makes no anchor of what is below.
+ */
+function anchorsAfter(
+  authorities: readonly Certificate[],
+  before: readonly Certificate[],
+  now: number,
+): readonly Certificate[] {
+  const published = authorities.filter((each) => isSelfSigned(each) || before.some(({ raw }) => equal(raw, each.raw)));
+  if (published.some(isSelfSigned)) return published;
+  const current = before.filter(({ notAfter }) => now <= notAfter);
+  return unique(current.length > 0 ? [...published, ...current] : before);
 }
 
 /**
@@ -88,9 +111,17 @@ export function newestRoot(published: readonly Certificate[]): Certificate {
   );
 }
 
-/** The anchors among what a device has taken over: its roots, or all when there is none. A cross certificate is no root. */
+/** The self-signed ones among certificates that were verified. A cross certificate is no root. */
+export function rootsAmong(authorities: readonly Certificate[]): readonly Certificate[] {
+  return authorities.filter(isSelfSigned);
+}
+
+/**
+ * What a path among verified certificates ends at: the roots, or all when there is none. Not for what is to be trusted later:
+ * that is in `CaCertificates`, and who has an issuing CA's key must not become a root by it.
+ */
 export function anchorsAmong(authorities: readonly Certificate[]): readonly Certificate[] {
-  const roots = authorities.filter(isSelfSigned);
+  const roots = rootsAmong(authorities);
   return roots.length > 0 ? roots : authorities;
 }
 
@@ -101,7 +132,7 @@ export function anchorsAmong(authorities: readonly Certificate[]): readonly Cert
 export function acceptCertificate(
   received: readonly Certificate[],
   key: DeviceKey,
-  authorities: readonly Certificate[],
+  { authorities, anchors }: CaCertificates,
   now: number,
 ): { readonly certificate: Certificate; readonly chain: readonly Certificate[]; readonly signaturesVerified: number } {
   // RFC 7030 4.2.3 sends the issued certificate alone; some servers send its chain too.
@@ -115,7 +146,6 @@ export function acceptCertificate(
     );
   }
   try {
-    const anchors = anchorsAmong(authorities);
     const others = [...authorities, ...received].filter((each) => each !== certificate && !isSelfIssued(each));
     const chain = [certificate, ...unique(others)];
     const { path, signaturesVerified } = validatePath({ chain, anchors, at: now, profile: "tls-client" });

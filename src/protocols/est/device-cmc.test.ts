@@ -69,7 +69,8 @@ async function answer({
   return { status, headers, body: encodeWireBase64(message, "line") };
 }
 
-const read = (response: HttpResponse) => decodeFullResponse(response, sent, [root.certificate], now);
+const ca = { authorities: [root.certificate], anchors: [root.certificate] };
+const read = (response: HttpResponse) => decodeFullResponse(response, sent, ca, now);
 
 async function refuses(code: string, content: Answer, says = /./): Promise<void> {
   const response = await answer(content);

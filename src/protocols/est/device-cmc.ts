@@ -15,7 +15,7 @@ import { validatePath } from "../../pki/path.ts";
 import { encodeSubjectKeyIdentifier, extKeyUsageOf, keyIdentifierOf } from "../../pki/standard-extensions.ts";
 import { type HttpResponse, singleField } from "../../transport/http/message.ts";
 import type { ClientIdentity, DeviceKey } from "../ports.ts";
-import { anchorsAmong } from "./accept.ts";
+import type { CaCertificates } from "./accept.ts";
 import { runHeader } from "./constants.ts";
 import { EstFailed } from "./errors.ts";
 import { decodeResponse } from "./http.ts";
@@ -62,14 +62,14 @@ export async function buildFullRequest(
 export function decodeFullResponse(
   answer: HttpResponse,
   sent: CmcTransaction,
-  authorities: readonly Certificate[],
+  ca: CaCertificates,
   now: number,
 ): EstResponse {
   const isFull = smimeTypeOf(answer.headers) === "cmc-response";
   const failure = isFull && answer.status !== 503 ? failureIn(answer) : undefined;
   if (failure !== undefined && (answer.status >= 400 || failure.status !== "pending")) throw failed(failure, answer);
   if (!isFull || answer.status >= 300) return decodeResponse("fullcmc", answer, now);
-  const { statuses, transaction, certificates } = openResponse(answer.body, authorities, now);
+  const { statuses, transaction, certificates } = openResponse(answer.body, ca, now);
   requireAnswerTo(sent, transaction);
   // RFC 7030 4.3.2: how long to wait is the status line's to say.
   if (answer.status === 202) return decodeResponse("fullcmc", answer, now);
@@ -90,7 +90,7 @@ interface OpenedResponse {
   readonly certificates: readonly Uint8Array[];
 }
 
-function openResponse(body: Uint8Array, authorities: readonly Certificate[], now: number): OpenedResponse {
+function openResponse(body: Uint8Array, ca: CaCertificates, now: number): OpenedResponse {
   let signers: readonly { readonly certificate: Certificate }[];
   let opened: OpenedResponse;
   try {
@@ -118,7 +118,7 @@ function openResponse(body: Uint8Array, authorities: readonly Certificate[], now
       return [];
     }
   });
-  if (!signers.some(({ certificate }) => mayAnswer(certificate, [...authorities, ...others], authorities, now)))
+  if (!signers.some(({ certificate }) => mayAnswer(certificate, [...ca.authorities, ...others], ca, now)))
     throw new EstFailed("cmc-not-trusted", "the server's answer is signed by nobody who may answer for its CA");
   return opened;
 }
@@ -127,7 +127,7 @@ function openResponse(body: Uint8Array, authorities: readonly Certificate[], now
 function mayAnswer(
   signer: Certificate,
   others: readonly Certificate[],
-  authorities: readonly Certificate[],
+  { authorities, anchors }: CaCertificates,
   at: number,
 ): boolean {
   if (authorities.some(({ raw }) => equal(raw, signer.raw))) return true;
@@ -135,7 +135,7 @@ function mayAnswer(
   if (!purposes.includes(keyPurposes.cmcCA) && !purposes.includes(keyPurposes.cmcRA)) return false;
   try {
     const chain = [signer, ...others.filter(({ raw }) => !equal(raw, signer.raw))];
-    validatePath({ chain, anchors: anchorsAmong(authorities), at, profile: "cmc-responder" });
+    validatePath({ chain, anchors, at, profile: "cmc-responder" });
     return true;
   } catch {
     return false;

@@ -124,5 +124,7 @@ export interface EstDeviceStorage {
     readonly chain: readonly Uint8Array[];
     /** What cacerts published, the root first. */
     readonly authorities: readonly Uint8Array[];
+    /** What the next association is trusted by, whether it was published or not. */
+    readonly anchors: readonly Uint8Array[];
   }): Promise<void>;
 }

@@ -1,9 +1,9 @@
+import { equal } from "../../core/bytes.ts";
 import type { Connection } from "../../core/link.ts";
-import type { Certificate } from "../../pki/certificate.ts";
 import type { RequestRequirements } from "../../pki/csr-attributes-requirements.ts";
 import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
 import type { ServerAnchors } from "../ports.ts";
-import { acceptAuthorities, newestRoot } from "./accept.ts";
+import { acceptAuthorities, type CaCertificates, newestRoot } from "./accept.ts";
 import { requirementsIn } from "./device-attributes.ts";
 import type { EstDeviceEnv, EstDeviceSettings } from "./device-env.ts";
 import type { DeviceLedger } from "./device-ledger.ts";
@@ -33,19 +33,30 @@ export async function requestAuthorities(
   settings: EstDeviceSettings,
   env: EstDeviceEnv,
   ledger: DeviceLedger,
-): Promise<Read & { readonly authorities: readonly Certificate[] }> {
+): Promise<
+  Read & {
+    readonly ca: CaCertificates;
+    /** Of its anchors, those that are to be kept, in DER. */
+    readonly lasting: readonly Uint8Array[];
+  }
+> {
   const asking = reading("cacerts", trust, settings, env, ledger);
   const { answer, peer, ended } = await ask(connection, settings.server, asking, env.signal);
   const response = decodeResponse("cacerts", answer, env.clock.now());
   // 4.1.3: any status but 200 ends the enrolment; decodeResponse lets no 202 through for cacerts.
   const published = response.kind === "certificates" ? response.certificates : [];
   // An implicit anchor vouches for the server's name; of the CA nothing is known yet but that this server says so.
-  // What the device has taken over before vouches as well: a server's own certificate may be of another CA than it publishes.
-  const kept = (await env.storage.anchors()) ?? [];
-  const trusted = trust.kind === "explicit" ? [...trust.anchors, ...kept] : [newestRoot(published).raw];
-  const { authorities, signaturesVerified } = acceptAuthorities(published, trusted, env.clock.now());
-  ledger.authorities(answer, peer, authorities, signaturesVerified);
-  return { authorities, ended };
+  // In a renewal, what the device has taken over before vouches as well: a server's own certificate may be of another CA than it
+  // publishes. A first enrolment is a new beginning, whatever is left of an older one.
+  const kept = settings.identity?.credential === "ldevid" ? ((await env.storage.anchors()) ?? []) : [];
+  const given = trust.kind === "explicit" ? trust.anchors : [newestRoot(published).raw];
+  const ca = acceptAuthorities(published, [...given, ...kept], env.clock.now());
+  ledger.authorities(answer, peer, ca.authorities, ca.signaturesVerified);
+  // What was given beside kept ones is for this run: a public root for the server's own certificate, say.
+  const isPassing = (der: Uint8Array) =>
+    kept.length > 0 && !kept.some((each) => equal(each, der)) && !ca.authorities.some(({ raw }) => equal(raw, der));
+  const lasting = ca.anchors.map(({ raw }) => raw).filter((der) => !isPassing(der));
+  return { ca, lasting: lasting.length > 0 ? lasting : given, ended };
 }
 
 /** RFC 7030 4.5: what the CA wants in the request, asked for before there is a key. */

@@ -6,11 +6,9 @@ import { HatcheryError } from "../../core/errors.ts";
 import { seededRandomness } from "../../core/randomness.ts";
 import { generateKey, signerOf } from "../../crypto/keys.ts";
 import { decodeWireBase64 } from "../../encoding/base64.ts";
-import { parseCertificate } from "../../pki/certificate.ts";
 import { parseCertificationRequest } from "../../pki/csr.ts";
 import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
 import type { ClientIdentity, DeviceKey } from "../ports.ts";
-import { anchorsAmong } from "./accept.ts";
 import type { EstDeviceEnv } from "./device-env.ts";
 import { type EstRenewalSettings, type RenewalEvent, renewing } from "./device-renewal.ts";
 import { certify, commonName, day, newKey, now, peer, type TestAuthority } from "./fixtures.test-support.ts";
@@ -112,10 +110,10 @@ async function life(seed = "life", lifetime = 90 * day): Promise<Life> {
       savePendingKey: async (key) => {
         pending = key;
       },
-      async saveCredential({ key, certificate, authorities }) {
+      async saveCredential({ key, certificate, anchors: taken }) {
         pending = undefined;
         identity = { chain: [certificate], key };
-        anchors = anchorsAmong(authorities.map(parseCertificate)).map(({ raw }) => raw);
+        anchors = taken;
       },
     },
     async dial({ trust, identity: shown }) {

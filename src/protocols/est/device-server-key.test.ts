@@ -59,11 +59,12 @@ function house(): House {
         ...(serverKey === undefined ? {} : { serverKey }),
         ...(identity === undefined ? {} : { identity }),
       } as EstDeviceSettings;
-      return takeServerKey(delivered, settings, [root.certificate], peer("TLSv1.3", [server.certificate]), env);
+      return takeServerKey(delivered, settings, ca, peer("TLSv1.3", [server.certificate]), env);
     },
   };
 }
 
+const ca = { authorities: [root.certificate], anchors: [root.certificate] };
 const privateKeys = new Map<DeviceKey, KeyObject>();
 const server = await endEntity("server", root);
 

@@ -14,7 +14,7 @@ import { validatePath } from "../../pki/path.ts";
 import { encodeSmimeCapabilities, type OfferedAlgorithms } from "../../pki/smime-capabilities.ts";
 import { keyUsageOf, subjectKeyIdentifierOf } from "../../pki/standard-extensions.ts";
 import type { DeviceKey } from "../ports.ts";
-import { anchorsAmong } from "./accept.ts";
+import type { CaCertificates } from "./accept.ts";
 import type { EstDeviceEnv, EstDeviceSettings } from "./device-env.ts";
 import { EstFailed } from "./errors.ts";
 import type { DeliveredKey } from "./messages.ts";
@@ -50,7 +50,7 @@ export function protectionAttributes({
 export function takeServerKey(
   { form, bytes }: DeliveredKey,
   settings: EstDeviceSettings,
-  authorities: readonly Certificate[],
+  ca: CaCertificates,
   peer: Peer,
   env: EstDeviceEnv,
 ): DeviceKey {
@@ -63,7 +63,7 @@ export function takeServerKey(
         ? "the server sent the private key unencrypted, although its encryption was asked for"
         : "the server sent an encrypted private key, although none was asked for",
     );
-  const privateKey = form === "pkcs8" ? bytes : keyInPackage(opened(bytes, settings, env), authorities, peer, env);
+  const privateKey = form === "pkcs8" ? bytes : keyInPackage(opened(bytes, settings, env), ca, peer, env);
   try {
     const written = privateKeyForm(privateKey);
     if (written !== "pkcs8")
@@ -94,7 +94,7 @@ function opened(message: Uint8Array, { serverKey, identity }: EstDeviceSettings,
 }
 
 /** RFC 7030 4.4.2: a key package signed by whoever has made the key. */
-function keyInPackage(content: DecryptedContent, authorities: readonly Certificate[], peer: Peer, env: EstDeviceEnv) {
+function keyInPackage(content: DecryptedContent, ca: CaCertificates, peer: Peer, env: EstDeviceEnv) {
   try {
     const signed = signedDataIn(content);
     const own = peer.chain.map(parseCertificate);
@@ -102,12 +102,12 @@ function keyInPackage(content: DecryptedContent, authorities: readonly Certifica
       eContentType,
       content: inner,
       signers,
-    } = verifySignedData(signed, { certificates: [...own, ...authorities] });
+    } = verifySignedData(signed, { certificates: [...own, ...ca.authorities] });
     const others = [...own.slice(1), ...signed.certificates.map(parseCertificate)];
     requireTrustedSigner(
       signers.map(({ certificate }) => certificate),
       others,
-      authorities,
+      ca,
       own[0],
       env.clock.now(),
     );
@@ -126,7 +126,7 @@ function keyInPackage(content: DecryptedContent, authorities: readonly Certifica
 function requireTrustedSigner(
   signers: readonly Certificate[],
   others: readonly Certificate[],
-  authorities: readonly Certificate[],
+  { authorities, anchors }: CaCertificates,
   server: Certificate | undefined,
   at: number,
 ): void {
@@ -136,7 +136,7 @@ function requireTrustedSigner(
     if (known.some(({ raw }) => equal(raw, signer.raw))) return;
     try {
       const chain = [signer, ...[...authorities, ...others].filter(({ raw }) => !equal(raw, signer.raw))];
-      validatePath({ chain, anchors: anchorsAmong(authorities), at, profile: "tls-server" });
+      validatePath({ chain, anchors, at, profile: "tls-server" });
       return;
     } catch (error) {
       cause = error;

@@ -4,7 +4,7 @@ import { digest } from "../../crypto/digest.ts";
 import type { Certificate } from "../../pki/certificate.ts";
 import type { HttpResponse } from "../../transport/http/message.ts";
 import type { ServerAnchors } from "../ports.ts";
-import { acceptAuthorities, anchorsAmong, newestRoot } from "./accept.ts";
+import { acceptAuthorities, newestRoot } from "./accept.ts";
 import type { EstDeviceEnv, EstDeviceSettings, EstTrust } from "./device-env.ts";
 import { EstFailed } from "./errors.ts";
 import { decodeResponse, encodeRequest } from "./http.ts";
@@ -63,8 +63,8 @@ async function bootstrap(
     ? anchorWith(trust.fingerprint, published)
     : confirmedAnchor(trust.confirm, published));
   // 4.1.3: the others have to lead to it before they are used.
-  const { authorities } = acceptAuthorities(published, [anchor.raw], env.clock.now());
-  const anchors = anchorsAmong(authorities).map(({ raw }) => raw);
+  const accepted = acceptAuthorities(published, [anchor.raw], env.clock.now());
+  const anchors = accepted.anchors.map(({ raw }) => raw);
   await env.storage.saveAnchors(anchors);
   return { anchors: { kind: "explicit", anchors }, bootstrap: { kind: trust.kind, anchor, peer, answer } };
 }

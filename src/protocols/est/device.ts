@@ -5,7 +5,7 @@ import { buildCertificationRequest } from "../../pki/csr.ts";
 import type { RequestRequirements } from "../../pki/csr-attributes-requirements.ts";
 import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
 import type { DeviceKey, ServerAnchors } from "../ports.ts";
-import { acceptCertificate, anchorsAmong } from "./accept.ts";
+import { acceptCertificate, type CaCertificates } from "./accept.ts";
 import { Backoff, spread } from "./backoff.ts";
 import { busyPause, labelPattern, operationNames, runHeader } from "./constants.ts";
 import { keyKindFor, requestContent, requireWantedKey, signerFor } from "./device-attributes.ts";
@@ -75,7 +75,8 @@ async function exchange(
   const established = await establishTrust(settings, env);
   let { anchors } = established;
   let key: DeviceKey | undefined;
-  let authorities: readonly Certificate[] | undefined;
+  let ca: CaCertificates | undefined;
+  let lasting: readonly Uint8Array[] = [];
   let requirements: RequestRequirements | undefined;
   let csr: Uint8Array | undefined;
   for (;;) {
@@ -83,11 +84,11 @@ async function exchange(
     let pause: Pause;
     try {
       ledger.connected(connection.peer, established);
-      if (authorities === undefined) {
+      if (ca === undefined) {
         // 4.1.2: the CA's certificates first, from a server that is authenticated.
         const read = await requestAuthorities(connection, anchors, settings, env, ledger);
-        ({ authorities } = read);
-        if (anchors.kind === "implicit") anchors = await madeExplicit(authorities, env);
+        ({ ca, lasting } = read);
+        if (anchors.kind === "implicit") anchors = await madeExplicit(lasting, env);
         if (read.ended) continue;
       }
       if (requirements === undefined) {
@@ -107,14 +108,13 @@ async function exchange(
       );
       ({ csr } = asked);
       const { answer, peer } = asked;
-      const response = decodeAnswer(operation, asked, authorities, env.clock.now());
+      const response = decodeAnswer(operation, asked, ca, env.clock.now());
       const run = singleField(answer.headers, runHeader);
       ledger.serverRun = run;
       if (response.kind !== "pending") {
-        const made =
-          response.kind === "generated" ? takeServerKey(response.key, settings, authorities, peer, env) : undefined;
+        const made = response.kind === "generated" ? takeServerKey(response.key, settings, ca, peer, env) : undefined;
         const certified = made ?? key;
-        const accepted = acceptCertificate(response.certificates, certified, authorities, env.clock.now());
+        const accepted = acceptCertificate(response.certificates, certified, ca, env.clock.now());
         if (response.kind === "generated") ledger.received(response.key, certified);
         ledger.certified(operation, answer, peer, accepted.certificate, accepted.signaturesVerified);
         await env.storage.saveCredential({
@@ -122,7 +122,8 @@ async function exchange(
           ...(made === undefined ? {} : { replaces: key }),
           certificate: accepted.certificate.raw,
           chain: accepted.chain.map((issuer) => issuer.raw),
-          authorities: authorities.map((authority) => authority.raw),
+          authorities: ca.authorities.map((authority) => authority.raw),
+          anchors: lasting,
         });
         const { certificate, chain } = accepted;
         const trust = established.bootstrap?.kind ?? established.anchors.kind;
@@ -158,10 +159,10 @@ interface Asked {
 function decodeAnswer(
   operation: EnrollOperation,
   { answer, transaction }: Asked,
-  authorities: readonly Certificate[],
+  ca: CaCertificates,
   now: number,
 ): EstResponse | GeneratedResponse {
-  if (transaction !== undefined) return decodeFullResponse(answer, transaction, authorities, now);
+  if (transaction !== undefined) return decodeFullResponse(answer, transaction, ca, now);
   return operation === "serverkeygen" && answer.status === 200
     ? decodeGenerated(answer)
     : decodeResponse(operation, answer, now);
@@ -179,8 +180,7 @@ type Pause =
   | { readonly why: "busy"; readonly error: unknown; readonly milliseconds: number };
 
 /** 4.1.3: from the first answer on, the CA's own anchors are the only ones for this server. */
-async function madeExplicit(authorities: readonly Certificate[], env: EstDeviceEnv): Promise<ServerAnchors> {
-  const anchors = anchorsAmong(authorities).map(({ raw }) => raw);
+async function madeExplicit(anchors: readonly Uint8Array[], env: EstDeviceEnv): Promise<ServerAnchors> {
   await env.storage.saveAnchors(anchors);
   return { kind: "explicit", anchors };
 }

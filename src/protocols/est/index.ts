@@ -1,5 +1,5 @@
 /** EST (RFC 7030, RFC 8951): the server as a responder, the device as a leader. Subpath `hatchery/est`. */
-export { acceptAuthorities, anchorsAmong } from "./accept.ts";
+export { acceptAuthorities, anchorsAmong, rootsAmong } from "./accept.ts";
 export { Backoff } from "./backoff.ts";
 export {
   labelPattern,
