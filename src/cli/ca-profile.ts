@@ -176,11 +176,16 @@ async function list(invocation: Invocation): Promise<void> {
   print(table(["profile", "label", "lifetime", "keys"], rows, { wraps: ["lifetime", "keys"] }));
 }
 
-async function show({ name, protocol, label, settings }: Profile, invocation: Invocation): Promise<void> {
-  if (invocation.json) return printJson({ name, protocol, label, settings });
+async function show(profile: Profile, invocation: Invocation): Promise<void> {
+  if (invocation.json) return printJson(profile);
+  const { name, protocol, label, settings, privilege } = profile;
   const { table } = await import("./table.ts");
   const rows = [["label", label === undefined ? "none" : `${protocol} ${label}`], ...settingRows(settings)];
   print(table([name, ""], rows, { wraps: [""] }));
+  // Nobody asks for `server`.
+  if (privilege !== undefined && (label !== undefined || name === "device"))
+    print(`its certificates are for ${privilege}: besides renewals, only rules that name it admit to it, such as
+  hatchery rule add allow --profile ${name} --user NAME`);
 }
 
 function removedText(name: string): string {

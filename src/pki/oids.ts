@@ -58,6 +58,8 @@ export const keyPurposes = {
   anyExtendedKeyUsage: "2.5.29.37.0",
   serverAuth: "1.3.6.1.5.5.7.3.1",
   clientAuth: "1.3.6.1.5.5.7.3.2",
+  codeSigning: "1.3.6.1.5.5.7.3.3",
+  timeStamping: "1.3.6.1.5.5.7.3.8",
   OCSPSigning: "1.3.6.1.5.5.7.3.9",
   cmcCA: "1.3.6.1.5.5.7.3.27",
   cmcRA: "1.3.6.1.5.5.7.3.28",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../core/clock.ts";
 import { seededRandomness } from "../core/randomness.ts";
+import { keyPurposes } from "../pki/oids.ts";
 import type { Evidence } from "../protocols/ports.ts";
 import type { Lifecycle, Rule } from "../store/records.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
@@ -141,6 +142,45 @@ test("ok/wait: asks a person once, then does what the person said, once", async 
   assert.deepEqual([approved.verdict, approved.decidedBy, approved.reason], ["allow", "ada", "approved by ada"]);
   await admit(anonymous);
   assert.equal((await decide({ ...anonymous, run: "run-2" })).verdict, "wait");
+});
+
+test("fail/privileged: whoever may enrol a name does not choose by a label what it is trusted for", async () => {
+  const { store, decide } = await house();
+  const put = (name: string, settings: Readonly<Record<string, unknown>>) =>
+    store.commit([store.profiles.put({ tenant, name, protocol: "est", label: name, settings })]);
+  await put("plain", { extKeyUsage: [keyPurposes.clientAuth, "1.3.6.1.5.5.7.3.17"] });
+  await put("names", { registrationAuthority: "*" });
+  await put("none", { extKeyUsage: [] });
+  const { clientAuth, ...others } = keyPurposes;
+  for (const [name, purpose] of Object.entries(others)) await put(name, { extKeyUsage: [clientAuth, purpose] });
+  await claimSerial(store, tenant, "SN-1", "ada", clock, seededRandomness("claim"));
+  const shown: readonly Evidence[] = [password, { ...password, credential: "psk" }, idevid];
+  for (const evidence of shown) {
+    assert.equal((await decide({ ...evidence, profile: "plain" })).verdict, "allow");
+    for (const profile of ["names", "none", "nowhere", ...Object.keys(others)]) {
+      const { verdict, reason } = await decide({ ...evidence, profile });
+      assert.deepEqual([verdict, profile], ["deny", profile]);
+      assert.match(reason, new RegExp(`no rule with --profile ${profile} admits`));
+    }
+  }
+  // Of all profiles speaks a rule that names none, of these not.
+  await rule(store, "allow", { credential: "password" });
+  await rule(store, "allow", { credential: "ra" });
+  for (const credential of ["password", "ra"] as const)
+    assert.equal((await decide({ ...password, credential, profile: "serverAuth" })).verdict, "deny");
+});
+
+test("ok/privileged: by a rule that names the profile, by a person, and who renews", async () => {
+  const { store, decide } = await house();
+  const settings = { registrationAuthority: "fleet-*" };
+  await store.commit([store.profiles.put({ tenant, name: "names", protocol: "est", label: "names", settings })]);
+  const asked = { ...password, user: "admin", profile: "names" };
+  assert.equal((await decide({ ...asked, credential: "ldevid" })).rule, "own certificate");
+  await rule(store, "allow", { profile: "names", user: "admin" });
+  assert.match((await decide(asked)).rule, /^rule /);
+  assert.equal((await decide({ ...asked, user: "line" })).verdict, "deny");
+  await rule(store, "wait", { credential: "password" });
+  assert.equal((await decide({ ...asked, user: "line" })).verdict, "wait");
 });
 
 test("ok/match: a rule says in words which profile it speaks of", () => {

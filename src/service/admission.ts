@@ -8,7 +8,9 @@ import type { Device, Rule } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { ServiceError } from "./errors.ts";
 import { keptSetting } from "./kept-setting.ts";
-import { admitted, findKnown } from "./known-device.ts";
+import { admitted, findKnown, type Known } from "./known-device.ts";
+import { privilegeOf } from "./privilege.ts";
+import { keptProfiles, profileNamed } from "./profiles.ts";
 import { byRules, type Ruling } from "./rules.ts";
 
 interface Parts {
@@ -23,18 +25,27 @@ interface Parts {
  */
 export function admissionOf(tenant: string, parts: Parts): Admission {
   const rules = keptSetting(parts, () => rulesOf(tenant, parts.store));
+  const profiles = keptProfiles(tenant, parts);
+  // RFC 7030 4.2.2: who shows a certificate of this authority renews it, and has what its profile gives already.
+  const privilege = async ({ credential, profile }: Evidence) => {
+    if (credential === "ldevid") return undefined;
+    const asked = await profileNamed(profiles, tenant, profile);
+    return asked === undefined ? "anything" : privilegeOf(asked);
+  };
   return {
     async decide(evidence) {
-      const { device, conflict } = await findKnown(parts.store, tenant, evidence);
+      const known = await findKnown(parts.store, tenant, evidence);
+      const { device, conflict } = known;
       if (conflict !== undefined) return decision({ verdict: "deny", ...conflict }, device);
-      const ruling = byRules(await rules(), evidence) ?? builtIn(evidence, device);
+      const more = await privilege(evidence);
+      const ruling = byRules(await rules(), evidence, more !== undefined) ?? builtIn(evidence, device, more);
       switch (ruling.verdict) {
         case "deny":
           return decision(ruling, device);
         case "allow":
-          return { ...decision(ruling, device), ...admitted(parts, tenant, device, evidence) };
+          return { ...decision(ruling, device), ...admitted(parts, tenant, known, evidence) };
         case "wait":
-          return byPerson(tenant, parts, ruling, device, evidence);
+          return byPerson(tenant, parts, ruling, known, evidence);
       }
     },
   };
@@ -46,10 +57,19 @@ async function rulesOf(tenant: string, store: Store): Promise<readonly Rule[]> {
   return rules;
 }
 
-/** What holds when no rule matches: what the operator registered is admitted, everything else is refused. */
-function builtIn({ credential, serial, issuer }: Evidence, device: Device | undefined): Ruling {
+/** What holds when no rule matches: what the operator registered is admitted to be a device, everything else is refused. */
+function builtIn(
+  { credential, profile, serial, issuer }: Evidence,
+  device: Device | undefined,
+  privilege: string | undefined,
+): Ruling {
   const allow = (rule: string, reason: string): Ruling => ({ verdict: "allow", rule, reason });
   const deny = (reason: string): Ruling => ({ verdict: "deny", rule: "default", reason });
+  // Whoever may enrol a name may not choose by a label what it is trusted for.
+  if (privilege !== undefined)
+    return deny(
+      `certificates of the profile ${profile} are for ${privilege}, and no rule with --profile ${profile} admits the device`,
+    );
   switch (credential) {
     case "ldevid":
       return allow("own certificate", "the device shows a certificate of this authority");
@@ -71,17 +91,18 @@ async function byPerson(
   tenant: string,
   parts: Parts,
   ruling: Ruling,
-  device: Device | undefined,
+  known: Known,
   evidence: Evidence,
 ): Promise<Decision> {
   const { store } = parts;
+  const { device } = known;
   const found = await store.approvals.findBySubject(tenant, evidence.protocol, evidence.subject);
   // What was said about an earlier request, whose session has ended, says nothing about this one.
   const approval = found?.run === evidence.run ? found : undefined;
   const decidedBy = approval?.decidedBy === undefined ? {} : { decidedBy: approval.decidedBy };
   if (approval?.state === "approved") {
     const allowed: Ruling = { ...ruling, verdict: "allow", reason: `approved by ${approval.decidedBy}` };
-    const change = admitted(parts, tenant, device, evidence);
+    const change = admitted(parts, tenant, known, evidence);
     // An approval is for one certificate: it is used up in the commit that issues it.
     const writes = [...change.writes, store.approvals.use(tenant, approval.id)];
     return { ...decision(allowed, device), ...decidedBy, device: change.device, writes };

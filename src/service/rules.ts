@@ -9,10 +9,13 @@ export interface Ruling {
   readonly reason: string;
 }
 
-/** The ruling of the first of the operator's `rules`, which are in their order, that matches; undefined when none does. */
-export function byRules(rules: readonly Rule[], evidence: Evidence): Ruling | undefined {
+/**
+ * The ruling of the first of the operator's `rules`, which are in their order, that matches; undefined when none does. `privileged`
+ * when more than a device's certificate is asked for.
+ */
+export function byRules(rules: readonly Rule[], evidence: Evidence, privileged: boolean): Ruling | undefined {
   for (const rule of rules) {
-    if (!matches(rule, evidence)) continue;
+    if (!matches(rule, evidence, privileged)) continue;
     const reason = `rule ${rule.id} says ${rule.verdict} to ${describeMatch(rule.match)}`;
     return { verdict: rule.verdict, rule: `rule ${rule.id}`, reason };
   }
@@ -21,12 +24,18 @@ export function byRules(rules: readonly Rule[], evidence: Evidence): Ruling | un
 
 /**
  * Whether the evidence is what the rule speaks of. A serial number and an issuer count only when a credential proves them,
- * and a rule that allows means devices without any credential, or those of a registration authority, only when it names them.
+ * and a rule that allows means devices without any credential, or those of a registration authority, only when it names them, and
+ * what is privileged only when it names the profile.
  */
-export function matches({ verdict, match }: Pick<Rule, "verdict" | "match">, evidence: Evidence): boolean {
+export function matches(
+  { verdict, match }: Pick<Rule, "verdict" | "match">,
+  evidence: Evidence,
+  privileged = false,
+): boolean {
   if (match.protocol !== undefined && match.protocol !== evidence.protocol) return false;
   if (match.profile !== undefined && match.profile !== evidence.profile) return false;
   if (match.credential === undefined && verdict === "allow" && mustBeNamed.has(evidence.credential)) return false;
+  if (match.profile === undefined && verdict === "allow" && privileged) return false;
   if (match.credential !== undefined && match.credential !== evidence.credential) return false;
   return (
     patternFits(match.issuer, evidence.issuer) &&

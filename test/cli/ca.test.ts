@@ -187,6 +187,15 @@ describe("the commands of the CA", { concurrency: 4 }, () => {
     output:
       /keys +P-256, RSA\nleast-rsa-bits +3072\n[\s\S]*ext-key-usage +clientAuth, 1\.3\.6\.1\.5\.5\.7\.3\.17\n[\s\S]*renew-after +66 % of the lifetime\n/,
   });
+  command(
+    "ok/profile show: what it takes to be admitted to one with more rights than a device's",
+    ["profile", "show", "gateways"],
+    {
+      answers: { [`GET ${tenant}/ca/profiles/gateways`]: { ...profile, privilege: "TLS servers" } },
+      output:
+        /its certificates are for TLS servers: [^\n]*such as\n {2}hatchery rule add allow --profile gateways --user NAME\n$/,
+    },
+  );
   const set = "--lifetime 90 --backdate 60 --keys P-256,RSA --least-rsa-bits 3072 --key-usage digitalSignature";
   const more =
     "--ext-key-usage clientAuth,1.2.3 --alternative-names none --renew-after 66 --grace 7 --same-key refused";

@@ -45,6 +45,9 @@ before(async () => {
   service = await startService();
   await service.call("PUT", "/est-users/operator", { password, devices: "*" });
   await service.call("PUT", "/ca/profiles/registrars", { extKeyUsage: purposes, registrationAuthority: "fleet-*" });
+  await service.call("PUT", "/ca/profiles/purpose", { extKeyUsage: purposes });
+  for (const profile of ["registrars", "purpose", "brief"])
+    await service.call("POST", "/rules", { verdict: "allow", match: { profile, user: "operator" } });
   relay = await enrolledAs("relay-1", ofRegistrars);
 });
 
@@ -84,6 +87,26 @@ const runOf = (answer: RawAnswer) => service.call<Details>("GET", `/runs/${answe
 test("ok/its certificate says what it is", () => {
   const { extensions } = parseCertificate(relay.chain[0] as Uint8Array);
   assert.deepEqual(extKeyUsageOf(extensions), purposes);
+});
+
+test("fail/a user makes a registration authority of a name that is its own, a manufacturer's device of itself", async () => {
+  await service.call("PUT", "/est-users/fleet-0", { password, devices: "fleet-0" });
+  const stored = service.rows("certificates").length;
+  for (const label of ["registrars", "purpose"]) {
+    const csr = await craftedRequest({ subject: commonName("fleet-0") });
+    const path = `/.well-known/est/${label}/simpleenroll`;
+    const answer = await ask(service, enrolment(csr, [basic("fleet-0", password)], path));
+    assert.equal(refusal(answer), "not-allowed");
+    assert.match(
+      JSON.stringify((await runOf(answer)).run),
+      /are for registration authorities, and no rule with --prof/,
+    );
+  }
+  await service.call("POST", "/claims", { label: "RA-0" });
+  const made = await service.factory.makeDevice("RA-0");
+  const answer = await asks({ chain: [made.certificate], key: made.key }, "RA-0", { path: ofRegistrars });
+  assert.equal(refusal(answer), "not-allowed");
+  assert.equal(service.rows("certificates").length, stored);
 });
 
 test("fail/no rule speaks of registration authorities, or only one that speaks of all", async () => {
@@ -191,7 +214,6 @@ test("fail/a manufacturer's certificate with id-kp-cmcRA makes no registration a
 });
 
 test("fail/the purpose without a profile that gives names, and a profile that gives none any more", async () => {
-  await service.call("PUT", "/ca/profiles/purpose", { extKeyUsage: purposes });
   const idle = await enrolledAs("relay-2", "/.well-known/est/purpose/simpleenroll");
   // An ordinary device then, which a request without its own label is not for.
   assert.equal(refusal(await asks(idle, "fleet-13")), "profile-not-the-client");

@@ -63,6 +63,10 @@ describe("the CA of a running service", { concurrency: 1 }, () => {
       keys: ["P-256"],
       renewal: { after: 0.5, sameKey: false },
     });
+    // Not by what is built in: a device would choose for itself to be trusted as a server.
+    await assert.rejects(enrols("lamp-1", "lamps"), refusedWith(403));
+    assert.match(String(lastReason()), /not-allowed/);
+    await service.call("POST", "/rules", { verdict: "allow", match: { profile: "lamps" } });
     const { certificate } = await enrols("lamp-1", "lamps");
     assert.deepEqual(extKeyUsageOf(certificate.extensions), [keyPurposes.clientAuth, keyPurposes.serverAuth]);
     assert.equal(Math.round((certificate.notAfter - certificate.notBefore) / day), 30);

@@ -29,6 +29,7 @@ before(async () => {
     extKeyUsage: [keyPurposes.clientAuth, keyPurposes.cmcRA],
     registrationAuthority: "*",
   });
+  await upper.call("POST", "/rules", { verdict: "allow", match: { profile: "registrars", user: "admin" } });
   await lower.call("PUT", "/est-users/line", { password: line.password, devices: "*" });
   files = await newRegistrationAuthority();
 });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ApiApp } from "../../transport/http/api-app.ts";
 import { listProfiles, removeProfile, requireProfile, setProfile } from "../ca-profiles.ts";
+import { privilegeOf } from "../privilege.ts";
 import type { Profile } from "../profiles.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { withoutUndefined } from "./devices.ts";
@@ -76,6 +77,12 @@ export const profile = z.object({
   protocol: z.string().optional(),
   label: z.string().optional(),
   settings,
+  privilege: z
+    .string()
+    .optional()
+    .describe(
+      "what holders are taken for besides devices: then nobody is admitted but by a rule that names the profile",
+    ),
 });
 
 /** Profiles of certificates: what labels of a protocol issue. */
@@ -143,5 +150,6 @@ export function caProfileRoutes(app: ApiApp, { store, clock, requireTenant }: Ap
 
 function shown({ name, protocol, label, settings: set }: Profile): z.infer<typeof profile> {
   const place = protocol === undefined || label === undefined ? {} : { protocol, label };
-  return { name, ...place, settings: settings.parse(set) };
+  const privilege = privilegeOf(set);
+  return { name, ...place, settings: settings.parse(set), ...(privilege === undefined ? {} : { privilege }) };
 }
