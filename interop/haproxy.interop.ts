@@ -47,7 +47,7 @@ listen est
 `;
 }
 
-/** docs/est-operators.md has the same. */
+/** docs/est.md has the same. */
 function http({ port, behind, credential, directory }: Place): string {
   return `defaults
   mode http
