@@ -32,6 +32,10 @@ export interface Evidence {
   readonly proven: boolean;
   /** The name that it wants from now on in place of `name` (RFC 6402 2.8). */
   readonly newName?: string;
+  /** Common name of the certificate that it asks for, when that is not `name`. */
+  readonly certifiedName?: string;
+  /** Whether the certificate will have the common name as host name too. */
+  readonly hostName?: true;
   /** Serial number of the maker, when the credential shows one. */
   readonly serial?: string;
   /** Name of the registered anchor that vouches for the credential. */

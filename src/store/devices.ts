@@ -19,9 +19,11 @@ export interface Devices {
   findByIdentity(tenant: string, kind: IdentityKind, value: string): Promise<Device | undefined>;
   /** The identity itself: which device has it, what proved it, and who vouched for it. */
   identity(tenant: string, kind: IdentityKind, value: string): Promise<Identity | undefined>;
+  /** Which devices have these identities, all as they were at one moment, in the order asked; undefined for nobody's. */
+  identified(tenant: string, asked: readonly IdentityAsked[]): Promise<readonly (Identified | undefined)[]>;
   /**
-   * By name, then id; with `search`, those whose name or any identity begins with it, in exactly that spelling. A search
-   * looks at the first 1,000 names and the first 1,000 identities that begin so: a longer one finds the others.
+   * By name, then id; with `search`, those whose name begins with it in exactly that spelling, or any identity as identities are
+   * found. A search looks at the first 1,000 names and the first 1,000 identities that begin so: a longer one finds the others.
    */
   list(tenant: string, page: PageRequest, search?: string): Promise<Page<Device>>;
   /**
@@ -31,6 +33,13 @@ export interface Devices {
   addIdentity(identity: Identity): Write;
   /** By kind, then value. */
   identities(tenant: string, device: string, page: PageRequest): Promise<Page<Identity>>;
+}
+
+export type IdentityAsked = Pick<Identity, "kind" | "value">;
+
+export interface Identified {
+  readonly identity: Identity;
+  readonly device: Device;
 }
 
 export interface DeviceChange {
@@ -79,6 +88,18 @@ export function devicesIn(engine: Engine): Devices {
       .where("identities.value", "=", p.value),
   );
 
+  // A statement sees one moment on every engine; the values alone are what the primary key begins with.
+  const findIdentified = (tenant: string, values: readonly string[]) =>
+    queries
+      .selectFrom("identities")
+      .innerJoin("devices", (join) =>
+        join.onRef("devices.tenant", "=", "identities.tenant").onRef("devices.id", "=", "identities.device"),
+      )
+      .selectAll("identities")
+      .select(["devices.name", "devices.lifecycle", "devices.created", "devices.updated"])
+      .where("identities.tenant", "=", tenant)
+      .where("identities.value", "in", values);
+
   const findIdentity = prepared((p: { tenant: string; kind: IdentityKind; value: string }) =>
     queries
       .selectFrom("identities")
@@ -88,7 +109,7 @@ export function devicesIn(engine: Engine): Devices {
       .where("value", "=", p.value),
   );
 
-  const addIdentity = prepared((identity: Identity) =>
+  const addIdentity = prepared((identity: Identity & { readonly shown: string | null }) =>
     queries
       .insertInto("identities")
       .values({
@@ -98,6 +119,7 @@ export function devicesIn(engine: Engine): Devices {
         device: identity.device,
         proven_by: identity.provenBy,
         issuer: identity.issuer ?? null,
+        shown: identity.shown,
       })
       .onConflict((conflict) =>
         conflict
@@ -131,19 +153,21 @@ export function devicesIn(engine: Engine): Devices {
       .orderBy("name")
       .orderBy("id")
       .limit(matchesAtMost);
-    const byIdentity = queries
-      .selectFrom("identities")
-      .select("device as id")
-      .where("tenant", "=", tenant)
-      .where("value", ">=", search)
-      .where("value", "<", end)
-      .orderBy("value")
-      .orderBy("kind")
-      .limit(matchesAtMost);
+    const byIdentity = (prefix: string) =>
+      queries
+        .selectFrom("identities")
+        .select("device as id")
+        .where("tenant", "=", tenant)
+        .where("value", ">=", prefix)
+        .where("value", "<", `${prefix}${highest}`)
+        .orderBy("value")
+        .orderBy("kind")
+        .limit(matchesAtMost);
     const found = queries
       .selectFrom(byName.as("by_name"))
       .select("id")
-      .union(queries.selectFrom(byIdentity.as("by_identity")).select("id"));
+      .union(queries.selectFrom(byIdentity(search).as("by_identity")).select("id"))
+      .union(queries.selectFrom(byIdentity(folded({ kind: "serial", value: search })).as("by_folded")).select("id"));
     // SQLite never reorders a CROSS JOIN: it looks up what was found, and does not walk all devices in the order of names.
     const query = queries
       .selectFrom(found.as("found"))
@@ -176,13 +200,27 @@ export function devicesIn(engine: Engine): Devices {
     },
 
     async findByIdentity(tenant, kind, value) {
-      const [row] = await engine.read(findByIdentity({ tenant, kind, value }));
+      const [row] = await engine.read(findByIdentity({ tenant, kind, value: folded({ kind, value }) }));
       return row && { ...row };
     },
 
     async identity(tenant, kind, value) {
-      const [row] = await engine.read(findIdentity({ tenant, kind, value }));
+      const [row] = await engine.read(findIdentity({ tenant, kind, value: folded({ kind, value }) }));
       return row && identityOf(row);
+    },
+
+    async identified(tenant, asked) {
+      const wanted = asked.map((each) => ({ kind: each.kind, value: folded(each) }));
+      const rows = await engine.read(compiled(findIdentified(tenant, [...new Set(wanted.map(({ value }) => value))])));
+      return wanted.map(({ kind, value }) => {
+        const row = rows.find((each) => each.kind === kind && each.value === value);
+        if (row === undefined) return undefined;
+        const { name, lifecycle, created, updated, ...identity } = row;
+        return {
+          identity: identityOf(identity),
+          device: { tenant, id: row.device, name, lifecycle, created, updated },
+        };
+      });
     },
 
     async list(tenant, request, search = "") {
@@ -197,7 +235,9 @@ export function devicesIn(engine: Engine): Devices {
     },
 
     addIdentity: (identity) =>
-      write(guarded(addIdentity(identity), `Another device has the ${identity.kind} ${identity.value} already.`)),
+      write(
+        guarded(addIdentity(stored(identity)), `Another device has the ${identity.kind} ${identity.value} already.`),
+      ),
 
     async identities(tenant, device, request) {
       const page = cursor<[IdentityKind, string]>(request, ["text", "text"]);
@@ -219,9 +259,21 @@ export function devicesIn(engine: Engine): Devices {
 
 type DeviceCursor = Cursor<[name: string, id: string]>;
 
-function identityOf({ proven_by: provenBy, ...row }: IdentityRow): Identity {
-  return { ...withoutNulls(row), provenBy };
+function identityOf({ proven_by: provenBy, shown, ...row }: IdentityRow): Identity {
+  return { ...withoutNulls(row), value: shown ?? row.value, provenBy };
 }
+
+function stored(identity: Identity): Identity & { readonly shown: string | null } {
+  const value = folded(identity);
+  return { ...identity, value, shown: value === identity.value ? null : identity.value };
+}
+
+/** RFC 5280 7.1 takes names that differ in case for the same, and so does a person. ASCII alone, as every engine does it. */
+function folded({ kind, value }: IdentityAsked): string {
+  return foldedKinds.includes(kind) ? value.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : value;
+}
+
+const foldedKinds: readonly IdentityKind[] = ["serial", "name"];
 
 /** Sorts after every character that a text may hold, so that a prefix is a range. */
 const highest = "\u{10ffff}";

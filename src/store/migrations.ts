@@ -4,6 +4,7 @@ import type { Migration } from "./migrate.ts";
 import { auditChain } from "./migrations/audit-chain.ts";
 import { certificateAuthorities } from "./migrations/certificate-authorities.ts";
 import { compromisedKeys } from "./migrations/compromised-keys.ts";
+import { foldedIdentities } from "./migrations/folded-identities.ts";
 import { revocationChanges } from "./migrations/revocation-changes.ts";
 import { optional, table } from "./migrations/table.ts";
 import { vaultKeys } from "./migrations/vault-keys.ts";
@@ -16,6 +17,7 @@ export const migrations: readonly Migration[] = [
   { number: 4, name: "revocation changes", statements: revocationChanges },
   { number: 5, name: "vault keys", statements: vaultKeys },
   { number: 6, name: "compromised keys", statements: compromisedKeys },
+  { number: 7, name: "folded identities", statements: foldedIdentities },
 ];
 
 function initial({ ddl }: Pick<Engine, "ddl">): readonly Compilable[] {

@@ -52,7 +52,7 @@ export type IdentityKind = (typeof identityKinds)[number];
 export interface Identity {
   readonly tenant: string;
   readonly kind: IdentityKind;
-  /** Normalised: the one spelling that is looked up. */
+  /** As it was written first; serial numbers and names are found in any case (RFC 5280 7.1), all others as they are. */
   readonly value: string;
   readonly device: string;
   /** What proved that the device has it, such as `idevid`; `claimed` when it was only said. */

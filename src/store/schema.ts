@@ -51,6 +51,8 @@ export interface IdentityRow {
   readonly device: string;
   readonly proven_by: string;
   readonly issuer: string | null;
+  /** As it was written, when that is not `value`. */
+  readonly shown: string | null;
 }
 
 export interface AnchorRow {

@@ -293,7 +293,7 @@ function evidenceOf(
   request: EnrollRequest,
   client: Client,
   profile: CertificateProfile,
-  { name, changed }: CertifiedNames,
+  { name, changed, hostName }: CertifiedNames,
   peer: Peer,
   ports: Ports,
 ): Evidence {
@@ -306,6 +306,8 @@ function evidenceOf(
     name: client.name ?? name,
     proven: client.credential !== "anonymous",
     ...(changed === true && client.name !== name ? { newName: name } : {}),
+    ...(client.name === undefined || client.name === name ? {} : { certifiedName: name }),
+    ...(hostName === true ? { hostName } : {}),
     ...(client.serial === undefined ? {} : { serial: client.serial }),
     ...(client.issuer === undefined ? {} : { issuer: client.issuer }),
     ...(client.user === undefined ? {} : { user: client.user }),

@@ -21,6 +21,8 @@ export interface CertifiedNames {
   /** Name in DER. */
   readonly subject: Uint8Array;
   readonly subjectAltName?: Extension;
+  /** The name is certified as a host's too. */
+  readonly hostName?: true;
   /** Another name than that of the certificate that is renewed. */
   readonly changed?: true;
 }
@@ -196,7 +198,13 @@ function first(
   const subjectAltName = extensionOf(extensions, extensionTypes.subjectAltName);
   if (subjectAltName === undefined) return { name, subject };
   const own = ownNames(extensions, name, alternatives);
-  return { name, subject, subjectAltName: encodeSubjectAltName(own, subjectAltName.critical) };
+  const isHost = own.some(({ kind }) => kind === "dNSName");
+  return {
+    name,
+    subject,
+    subjectAltName: encodeSubjectAltName(own, subjectAltName.critical),
+    ...(isHost ? { hostName: true } : {}),
+  };
 }
 
 /**

@@ -57,7 +57,6 @@ export function inventoryConformance(open: Open): void {
     ]);
     assert.deepEqual(await store.devices.findByIdentity("a", "serial", "SN-1"), device("d1"));
     assert.equal(await store.devices.findByIdentity("a", "mac", "SN-1"), undefined);
-    assert.equal(await store.devices.findByIdentity("a", "serial", "sn-1"), undefined);
     assert.deepEqual(await listed((page) => store.devices.identities("a", "d1", page)), [
       identity("d1", "SN-1", { kind: "name", provenBy: "idevid" }),
       identity("d1", "SN-1"),
@@ -75,6 +74,49 @@ export function inventoryConformance(open: Open): void {
     assert.deepEqual(await listed((page) => store.devices.identities("a", "d1", page)), [
       identity("d1", "SN-1", { provenBy: "idevid", issuer: "acme" }),
     ]);
+  });
+
+  storeTest(
+    open,
+    "ok/identities: serial numbers and names are found in any case, and shown as they were written",
+    async (store) => {
+      const written = [
+        identity("d1", "La-1", { kind: "endpoint" }),
+        identity("d1", "Lamp-1", { kind: "name" }),
+        identity("d1", "SN-1"),
+      ];
+      await store.commit([store.devices.insert(device("d1")), ...written.map(store.devices.addIdentity)]);
+      await store.commit([store.devices.addIdentity(identity("d1", "sn-1"))]);
+      assert.deepEqual(await store.devices.findByIdentity("a", "serial", "sn-1"), device("d1"));
+      assert.deepEqual(await store.devices.identity("a", "name", "LAMP-1"), written[1]);
+      assert.equal(await store.devices.identity("a", "endpoint", "la-1"), undefined);
+      assert.deepEqual(await listed((page) => store.devices.identities("a", "d1", page)), written);
+      await store.commit([store.devices.insert(device("d2"))]);
+      await rejectsWith("guard-lost", store.commit([store.devices.addIdentity(identity("d2", "Sn-1"))]));
+    },
+  );
+
+  storeTest(open, "ok/identities: several at one moment, in the order asked", async (store) => {
+    await store.commit([
+      store.devices.insert(device("d1")),
+      store.devices.insert(device("d2")),
+      store.devices.addIdentity(identity("d1", "SN-1", { issuer: "acme" })),
+      store.devices.addIdentity(identity("d2", "SN-1", { kind: "name" })),
+      store.devices.addIdentity(identity("d1", "k1", { kind: "key" })),
+    ]);
+    const asked = [
+      { kind: "key", value: "K1" },
+      { kind: "name", value: "sn-1" },
+      { kind: "serial", value: "sn-1" },
+      { kind: "key", value: "k1" },
+    ] as const;
+    assert.deepEqual(await store.devices.identified("a", asked), [
+      undefined,
+      { identity: identity("d2", "SN-1", { kind: "name" }), device: device("d2") },
+      { identity: identity("d1", "SN-1", { issuer: "acme" }), device: device("d1") },
+      { identity: identity("d1", "k1", { kind: "key" }), device: device("d1") },
+    ]);
+    assert.deepEqual(await store.devices.identified("b", asked.slice(1)), [undefined, undefined, undefined]);
   });
 
   storeTest(open, "fail/identities: that of another device, and of no device", async (store) => {
@@ -107,7 +149,8 @@ export function inventoryConformance(open: Open): void {
     assert.deepEqual(await found("é"), ["d1"]);
     assert.deepEqual(await found("Door%"), ["d3"]);
     assert.deepEqual(await found("%"), []);
-    assert.deepEqual(await found("la"), []);
+    assert.deepEqual(await found("la"), ["d3"]);
+    assert.deepEqual(await found("lamp"), []);
     assert.deepEqual(await found("amp"), []);
   });
 

@@ -93,6 +93,9 @@ export async function readEverything(store: Store, tenant: string): Promise<Read
     "devices.find": store.devices.find(tenant, "d1"),
     "devices.identity": store.devices.identity(tenant, "serial", "SN-1"),
     "devices.findByIdentity": store.devices.findByIdentity(tenant, "serial", "SN-1"),
+    "devices.identified": store.devices
+      .identified(tenant, [{ kind: "serial", value: "SN-1" }])
+      .then(([found]) => found?.identity),
     "devices.list": store.devices.list(tenant, page),
     "devices.list with search": store.devices.list(tenant, page, "SN"),
     "devices.identities": store.devices.identities(tenant, "d1", page),

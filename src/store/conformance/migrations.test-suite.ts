@@ -6,6 +6,7 @@ import { emptyChain } from "../audit-chain.ts";
 import type { Engine } from "../engine.ts";
 import { migrate } from "../migrate.ts";
 import { migrations } from "../migrations.ts";
+import type { IdentityKind } from "../records.ts";
 import { compiled, written } from "../statement.ts";
 import { storeOver } from "../store.ts";
 import { bytes } from "./fixtures.test-suite.ts";
@@ -53,7 +54,57 @@ export function migrationsConformance(open: () => Promise<Engine>): void {
     const { head, done, broken } = await store.audit.verify("a", emptyChain);
     assert.deepEqual([head, done, broken], [{ sequence: 2, hash: items[1]?.hash }, true, undefined]);
   });
+
+  engineTest(
+    "ok/migrations: serial numbers that are there are found in any case, each by one device",
+    async (engine) => {
+      await migrate(engine, migrations.slice(0, 6), new ManualClock(1000));
+      await engine.commit(caseRecords.map((record) => compiled(written(engine.queries, record))));
+      await migrate(engine, migrations, new ManualClock(2000));
+      const { devices } = storeOver(engine);
+      const owner = async (tenant: string, kind: IdentityKind, value: string) => {
+        const found = await devices.identity(tenant, kind, value);
+        return found && [found.device, found.value];
+      };
+      assert.deepEqual(await owner("a", "serial", "sn-1"), ["d1", "SN-1"]);
+      assert.deepEqual(await owner("a", "serial", "Sn-1"), ["d1", "SN-1"]);
+      assert.deepEqual(await owner("a", "serial", "SN-2"), ["d2", "sn-2"]);
+      assert.deepEqual(await owner("a", "serial", "sn-3"), ["d3", "SN-3"]);
+      assert.deepEqual(await owner("a", "name", "LAMP"), ["d1", "Lamp"]);
+      assert.deepEqual(await owner("a", "endpoint", "Lamp-1"), ["d1", "Lamp-1"]);
+      assert.deepEqual(await owner("b", "serial", "sn-1"), ["d2", "SN-1"]);
+      const { items } = await devices.identities("a", "d2", { limit: 9 });
+      assert.deepEqual(
+        items.map(({ value }) => value),
+        ["Sn-1", "sn-2"],
+      );
+    },
+  );
 }
+
+/** Identities of the schema before serial numbers were folded: some differ in case alone. */
+const caseRecords = [
+  sql`insert into tenants (tenant, created) values ('a', 1), ('b', 1)`,
+  ...["a", "b"].flatMap((tenant) =>
+    ["d1", "d2", "d3"].map(
+      (id) => sql`insert into devices (tenant, id, name, lifecycle, created, updated)
+        values (${tenant}, ${id}, 'lamp', 'operational', 1, 2)`,
+    ),
+  ),
+  ...[
+    ["a", "serial", "SN-1", "d1"],
+    ["a", "serial", "Sn-1", "d2"],
+    ["a", "serial", "SN-2", "d1"],
+    ["a", "serial", "sn-2", "d2"],
+    ["a", "serial", "SN-3", "d3"],
+    ["a", "name", "Lamp", "d1"],
+    ["a", "endpoint", "Lamp-1", "d1"],
+    ["b", "serial", "SN-1", "d2"],
+  ].map(
+    ([tenant, kind, value, device]) => sql`insert into identities (tenant, kind, value, device, proven_by, issuer)
+      values (${tenant}, ${kind}, ${value}, ${device}, 'idevid', 'acme')`,
+  ),
+];
 
 /** As the first version wrote them: the program that did is gone, and so is its schema. */
 const firstRecords = [
