@@ -168,6 +168,21 @@ describe("serverkeygen: granted", () => {
     assert.deepEqual(service.contents(), before, "nothing is granted twice");
   });
 
+  test("ok/a user for many devices, who repeats a request, gets another key: the first one is a device's", async () => {
+    const signer = newSigner();
+    const request = keyRequest(await line("line-shared", [], signer), "keys", asUser);
+    const first = await ask(service, request);
+    for (const again of [request, keyRequest(await line("line-shared", [], signer), "keys", asUser)]) {
+      const answer = await ask(service, again);
+      assert.notEqual(certifiedKeyOf(generatedIn(answer).certificate), certifiedKeyOf(generatedIn(first).certificate));
+      assert.ok(!answer.text.includes(base64(generatedIn(first).key.bytes).slice(0, 64)));
+      assert.notEqual(answer.field("hatchery-run"), first.field("hatchery-run"), "decided anew");
+    }
+    await service.call("PUT", "/est-users/line-alone", { password: "correct horse", devices: "line-alone" });
+    const own = keyRequest(await line("line-alone"), "keys", [basic("line-alone", "correct horse")]);
+    assert.equal((await ask(service, own)).text, (await ask(service, own)).text);
+  });
+
   test("ok/binding: the right one, on either version of TLS", async () => {
     for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
       const socket = await dial(service, { version });
@@ -183,6 +198,8 @@ describe("serverkeygen: granted", () => {
 
   test("ok/wait: the key is made when a person has said yes, and is the same from then on", async () => {
     const signer = newSigner();
+    await service.call("PUT", "/est-users/asked", { password: "correct horse", devices: "line-asked" });
+    const asUser = [basic("asked", "correct horse")];
     const request = keyRequest(await line("line-asked", [], signer), "asked", asUser);
     const first = await ask(service, request);
     assert.deepEqual([first.status, first.field("retry-after")], [202, "5"]);

@@ -28,6 +28,8 @@ export interface Client {
   /** Name of the profile by which the authority here has issued the certificate; undefined when it has not. */
   readonly profile: string | undefined;
   readonly user: string | undefined;
+  /** Whether several devices may have the credential: a password or a pre-shared key for more than one name. */
+  readonly common: boolean;
   /** Name of the registration authority that asks for a device (RFC 7030 3.7); then the certificate is its own. */
   readonly registrationAuthority: string | undefined;
   /** Signatures that were verified for this. */
@@ -50,17 +52,18 @@ export async function authenticate(
   const { credentials } = request;
   const user = credentials === undefined ? undefined : await verifiedUser(credentials, hostOf(peer), ports);
   const shared = peer.pskIdentity === undefined ? undefined : await keyHolder(textOf(peer.pskIdentity), ports);
-  const mayName = (name: string) =>
-    [user, shared].every((holder) => holder === undefined || matchesPattern(holder.devices, name));
+  const holders = [user, shared].filter((holder) => holder !== undefined);
+  const mayName = (name: string) => holders.every(({ devices }) => matchesPattern(devices, name));
+  const common = holders.every(({ devices }) => devices.includes("*"));
   const chain = presentedChain(request, peer);
   if (chain.length > 0) {
     const client = await byCertificate(request, chain, profile, peer, ports);
     // Who presents both is held to both.
     return { ...client, user: credentials?.user, mayName: (name) => client.mayName(name) && mayName(name) };
   }
-  if (shared !== undefined) return { ...nobody, credential: "psk", mayName, user: credentials?.user };
+  if (shared !== undefined) return { ...nobody, credential: "psk", mayName, user: credentials?.user, common };
   if (credentials === undefined) return { ...nobody, credential: "anonymous", mayName };
-  return { ...nobody, credential: "password", mayName, user: credentials.user };
+  return { ...nobody, credential: "password", mayName, user: credentials.user, common };
 }
 
 /** The peer's address without its port. */
@@ -298,6 +301,7 @@ const nobody = {
   certificate: undefined,
   profile: undefined,
   user: undefined,
+  common: false,
   registrationAuthority: undefined,
   signaturesVerified: 0,
   writes: [],

@@ -34,7 +34,7 @@ import { type CertifiedNames, certifiedNames } from "./subject.ts";
  * the key alone: the server makes it for a request that is admitted, and looks at none in the request.
  */
 export async function enroll(
-  session: EstSession | undefined,
+  earlier: EstSession | undefined,
   request: EnrollRequest,
   peer: Peer,
   ports: Ports,
@@ -54,13 +54,14 @@ export async function enroll(
     recordFrame(ports.run, request.kind, "request", peer, request.bytes, {
       carries,
       decoded: describe(request),
-      repeated: session !== undefined,
+      repeated: earlier !== undefined,
     });
     // RFC 7030 3.5 and 4.2.3: a repeated request is held to the same checks, a binding to its own association among them.
     checkRequest(request, client, profile, peer, ports);
     if (request.kind !== "serverkeygen" && (await ports.issuer.isCompromised(request.csr.subjectPublicKeyInfo)))
       throw new EstRefused("key-revoked", "a certificate of the request's key was revoked for keyCompromise");
-    if (session?.kind === "granted") return await repeated(session, ports);
+    if (earlier?.kind === "granted" && mayHaveAgain(earlier, client)) return await repeated(earlier, ports);
+    const session = earlier?.kind === "granted" ? undefined : earlier;
     checkProfile(request, client, profile, ports.clock.now());
     if (session !== undefined && session.names !== namesAsked(request))
       throw new EstRefused("waiting-under-another-name", "the key waits for a decision under another name");
@@ -278,6 +279,14 @@ function waiting(
 function pending({ retryAfter }: Decision, { run }: Ports): EstStep {
   const reply: EstReply = { kind: "pending", retryAfter, run: run.header.id };
   return { next: "keep", writes: [], outputs: [{ kind: "send", reply }] };
+}
+
+/**
+ * A key that TLS alone has kept secret goes to one device. Others may have the credential too, and nothing else in the request tells
+ * one from another (RFC 7030 4.4.1), so to them it is another request, which a key of its own answers.
+ */
+function mayHaveAgain({ key }: EstSession & { readonly kind: "granted" }, { common }: Client): boolean {
+  return key?.form !== "pkcs8" || !common;
 }
 
 async function repeated(session: EstSession & { readonly kind: "granted" }, { issuer }: Ports): Promise<EstStep> {

@@ -21,6 +21,7 @@ const device: Client = {
   certificate: undefined,
   profile: undefined,
   user: undefined,
+  common: false,
   registrationAuthority: undefined,
   signaturesVerified: 1,
   writes: [],
