@@ -7,7 +7,7 @@ import type { EnrolledCredential, EnrollOperation, EstDeviceEnv, EstDeviceSettin
 import type { KeyKind } from "../protocols/ports.ts";
 import { checkPskOptions, type PskOptions, pskTrust } from "./device-psk.ts";
 import { addWatchOptions, checkWatchOptions, type WatchOptions, watch } from "./device-renewal.ts";
-import { addTrustOptions, checkTrustOptions, type TrustOptions, trustOf } from "./device-trust.ts";
+import { addTrustOptions, anchorsInWords, checkTrustOptions, type TrustOptions, trustOf } from "./device-trust.ts";
 import { CliError } from "./errors.ts";
 import { parseEstUrl } from "./est-url.ts";
 import { fileTrouble, writeText } from "./files.ts";
@@ -142,7 +142,7 @@ async function enrolled(options: EstOptions, json: boolean): Promise<EnrolledCre
     return await enroll(operationOf(options), settings, env);
   } catch (error) {
     interruption.signal.throwIfAborted();
-    throw options.renew === true ? withNextStep(error) : error;
+    throw options.renew === true ? withNextStep(error) : await anchorsInWords(error, options.out);
   } finally {
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
     // A run that failed is the one whose ledger is looked at.

@@ -1,9 +1,12 @@
+import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { type Command, Option } from "commander";
+import { HatcheryError } from "../core/errors.ts";
 import type { AnchorCandidate, EstDeviceSettings, EstTrust } from "../protocols/est/index.ts";
 import { CliError } from "./errors.ts";
 import { confirms, formatFingerprint, parseFingerprint } from "./fingerprint.ts";
 import { brief } from "./format.ts";
+import { notice } from "./output.ts";
 
 /** Options of `device est` that say what the server is trusted by. */
 export interface TrustOptions {
@@ -66,10 +69,28 @@ export async function trustOf(
   }
   if (fingerprint !== undefined) return { kind: "fingerprint", fingerprint };
   if (bootstrap !== true) return { kind: "explicit", anchors: (await currentAnchors(directory)) ?? [] };
+  const isKept = (await estStorage(directory).anchors()) !== undefined;
+  if (isKept)
+    notice(
+      `nobody is asked: the device trusts the anchors in ${await anchorsFileIn(directory)} already; remove that file to begin anew`,
+    );
   // Before anything is sent, and only when there is something to ask.
-  if (!process.stdin.isTTY && (await estStorage(directory).anchors()) === undefined)
+  if (!process.stdin.isTTY && !isKept)
     throw new CliError("usage", "--bootstrap asks a person, and there is no terminal; give --fingerprint instead");
   return { kind: "confirm", confirm: (candidate) => confirmed(candidate, process.stdin, process.stderr, signal) };
+}
+
+/** Says of kept anchors in which file they are. */
+export async function anchorsInWords(error: unknown, directory: string): Promise<unknown> {
+  if (!(error instanceof HatcheryError) || error.code !== "fingerprint-not-kept") return error;
+  const sentence = `${error.message}; the anchors are in ${await anchorsFileIn(directory)}`;
+  return new HatcheryError(error.code, sentence, { cause: error });
+}
+
+async function anchorsFileIn(directory: string): Promise<string> {
+  const { currentAnchors } = await import("../device/index.ts");
+  const isWithCertificate = (await currentAnchors(directory)) !== undefined;
+  return join(directory, ...(isWithCertificate ? ["current"] : []), "anchors.pem");
 }
 
 /** Asks at a terminal whether this is the CA; anything but a yes is a no. Throws CliError `interrupted`. */

@@ -14,7 +14,7 @@ import {
   type EstTrust,
   enroll,
 } from "../../src/protocols/est/index.ts";
-import { type ScriptedCa, scriptedCa } from "../system/scripted-upstream.ts";
+import { nameOf, type ScriptedCa, scriptedCa } from "../system/scripted-upstream.ts";
 import { http, type ScriptedOptions, type ScriptedServer, scriptedServer } from "./scripted-server.ts";
 
 /** How a device comes to trust a server for the first time (RFC 7030 3.6.2, 4.1.1), over real TLS. */
@@ -134,6 +134,32 @@ test("fail/a server that does not have the fingerprint gets no password", () =>
     await assert.rejects(enrol(server, { kind: "fingerprint", fingerprint }), { code: "fingerprint-not-found" });
     assert.deepEqual(asked(server), ["0 GET cacerts"]);
   }));
+
+test("fail/a fingerprint that none of the kept anchors has: followed until there is a certificate, an error from then on", async () => {
+  const [wrong, right] = [await scriptedCa("Wrong root"), await scriptedCa("Right root")];
+  const fingerprint = digest("sha256", right.certificate);
+  await estStorage(directory).saveAnchors([wrong.certificate]);
+  await withServer(
+    async (server) => {
+      await assert.rejects(enrol(server, { kind: "fingerprint", fingerprint }), { code: "fingerprint-not-found" });
+      assert.deepEqual(asked(server), ["0 GET cacerts"]);
+      assert.equal(server.requests[0]?.authorization, undefined);
+    },
+    { ca: wrong },
+  );
+  await withServer(
+    async (server) => {
+      assert.equal((await enrol(server, { kind: "fingerprint", fingerprint })).trust, "fingerprint");
+      assert.deepEqual((await currentAnchors(directory))?.map(hex), [hex(right.certificate)]);
+      const other: EstTrust = { kind: "fingerprint", fingerprint: digest("sha256", wrong.certificate) };
+      const before = server.requests.length;
+      await assert.rejects(enrol(server, other), { code: "fingerprint-not-kept" });
+      assert.equal(server.requests.length, before);
+      assert.equal((await enrol(server, { kind: "fingerprint", fingerprint })).trust, "explicit");
+    },
+    { ca: right },
+  );
+});
 
 test("fail/somebody in between who can show the CA certificate but not a certificate of it", async () => {
   const right = await scriptedCa("Right root");
@@ -257,6 +283,22 @@ test("fail/a first enrolment with a given anchor: what the directory holds from 
     ca: other,
     tls: good,
   });
+});
+
+test("fail/a renewal that brings another device's certificate: the old one stays", async () => {
+  const ca = await scriptedCa("Root");
+  await withServer((server) => enrol(server, { kind: "explicit", anchors: [ca.certificate] }).then(() => {}), { ca });
+  const before = await currentIdentity(directory);
+  const other = nameOf("another device");
+  const renaming: ScriptedCa = {
+    ...ca,
+    issue: (subject, key, extensions) => ca.issue(extensions === undefined ? other : subject, key, extensions),
+  };
+  await withServer(
+    async (server) => assert.rejects(renew(server, await keptAnchors()), { code: "certificate-names-another" }),
+    { ca: renaming },
+  );
+  assert.deepEqual((await currentIdentity(directory))?.chain, before?.chain);
 });
 
 test("fail/given as an anchor for the first time, a public CA vouches for no other CA", async () => {

@@ -27,14 +27,22 @@ export interface Bootstrap {
 
 /**
  * The anchors of this run. A device that has explicit ones already uses these, whatever it was to trust at first: so implicit
- * anchors are out of use for this server (RFC 7030 4.1.3), and nobody is asked twice. Throws EstFailed
- * `fingerprint-not-found`, `fingerprint-declined`, or what is wrong with the CA certificates.
+ * anchors are out of use for this server (RFC 7030 4.1.3), and nobody is asked twice. A fingerprint that none of them has is followed
+ * as long as there is no certificate. Throws EstFailed `fingerprint-not-found`, `fingerprint-not-kept`, `fingerprint-declined`, or what is wrong with the CA certificates.
  */
 export async function establishTrust(settings: EstDeviceSettings, env: EstDeviceEnv): Promise<EstablishedTrust> {
   const { trust } = settings.server;
   // Nobody behind the key's port has a certificate, so what was trusted before helps nothing there.
   if (trust.kind === "explicit" || trust.kind === "psk") return { anchors: trust };
   const kept = await env.storage.anchors();
+  // What is pinned now is right, and not what was trusted once: nothing goes to a server of another CA.
+  if (trust.kind === "fingerprint" && kept?.some((anchor) => hasFingerprint(anchor, trust.fingerprint)) === false) {
+    if ((await env.storage.credential()) === undefined) return bootstrap(settings, trust, env);
+    throw new EstFailed(
+      "fingerprint-not-kept",
+      "none of the anchors that the device keeps with its certificate has the given fingerprint; renew without one if the CA has rolled over, or begin anew in another directory",
+    );
+  }
   if (kept !== undefined) return { anchors: { kind: "explicit", anchors: kept } };
   if (trust.kind === "implicit") return { anchors: trust };
   return bootstrap(settings, trust, env);
@@ -70,14 +78,16 @@ async function bootstrap(
 }
 
 function anchorWith(fingerprint: Uint8Array, published: readonly Certificate[]): Certificate {
-  const anchor = published.find(({ raw }) =>
-    [digest("sha256", raw), digest("sha512", raw)].some((each) => equal(each, fingerprint)),
-  );
+  const anchor = published.find(({ raw }) => hasFingerprint(raw, fingerprint));
   if (anchor !== undefined) return anchor;
   throw new EstFailed(
     "fingerprint-not-found",
     "the server publishes no CA certificate with this fingerprint: it is not the right server, or the fingerprint is not of its CA's certificate",
   );
+}
+
+function hasFingerprint(certificate: Uint8Array, fingerprint: Uint8Array): boolean {
+  return [digest("sha256", certificate), digest("sha512", certificate)].some((each) => equal(each, fingerprint));
 }
 
 async function confirmedAnchor(

@@ -1,11 +1,12 @@
 import { codeOf } from "../../core/errors.ts";
 import type { Connection, Peer } from "../../core/link.ts";
-import type { Certificate } from "../../pki/certificate.ts";
+import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
 import { buildCertificationRequest } from "../../pki/csr.ts";
 import type { RequestRequirements } from "../../pki/csr-attributes-requirements.ts";
 import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
 import type { DeviceKey, ServerAnchors } from "../ports.ts";
 import { acceptCertificate, type CaCertificates } from "./accept.ts";
+import { type Expected, requireOwnNames } from "./accept-names.ts";
 import { Backoff, spread } from "./backoff.ts";
 import { busyPause, labelPattern, operationNames, runHeader } from "./constants.ts";
 import { keyKindFor, requestContent, requireWantedKey, signerFor } from "./device-attributes.ts";
@@ -115,6 +116,7 @@ async function exchange(
         const made = response.kind === "generated" ? takeServerKey(response.key, settings, ca, peer, env) : undefined;
         const certified = made ?? key;
         const accepted = acceptCertificate(response.certificates, certified, ca, env.clock.now());
+        requireOwnNames(accepted.certificate, expectedOf(requirements, settings), env.warning);
         if (response.kind === "generated") ledger.received(response.key, certified);
         ledger.certified(operation, answer, peer, accepted.certificate, accepted.signaturesVerified);
         await env.storage.saveCredential({
@@ -145,6 +147,13 @@ async function exchange(
     env.waiting?.(Math.ceil(pause.milliseconds / 1000), pause.why === "busy" ? undefined : pause.run, pause.why);
     await env.clock.sleep(pause.milliseconds, env.signal);
   }
+}
+
+function expectedOf(requirements: RequestRequirements, settings: EstDeviceSettings): Expected {
+  const { identity } = settings;
+  const [leaf] = identity?.credential === "ldevid" ? identity.chain : [];
+  if (leaf !== undefined) return { kind: "renewal", of: parseCertificate(leaf) };
+  return { kind: "first", subject: requestContent(requirements, settings).subject };
 }
 
 /** An answer, and what the request was that it answers. */

@@ -220,6 +220,7 @@ export type EstDeviceFailure =
   | "server-busy"
   | "fingerprint-not-found"
   | "fingerprint-declined"
+  | "fingerprint-not-kept"
   | "anchor-missing"
   | "psk-guessable"
   | "anchors-not-confirmed"
@@ -230,6 +231,8 @@ export type EstDeviceFailure =
   | "certificate-not-ours"
   | "certificate-not-trusted"
   | "certificate-not-current"
+  | "certificate-names-another"
+  | "certificate-of-a-ca"
   | "retry-after-missing"
   | "waited-too-long"
   | "nothing-to-renew";
