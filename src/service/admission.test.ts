@@ -271,14 +271,34 @@ test("ok/wait: the more devices wait, the less often each asks", async () => {
   await rule(store, "wait", {});
   for (let count = 0; count < 1200; count += 400) {
     const asking = Array.from({ length: 400 }, (_, index) => ({
-      ...anonymous,
+      ...password,
       subject: `s${count + index}`,
       key: `k${count + index}`,
     }));
     const decisions = await Promise.all(asking.map(decide));
     await store.commit(decisions.flatMap(({ writes }) => writes));
   }
-  assert.equal((await decide({ ...anonymous, subject: "another" })).retryAfter, 12);
+  assert.equal((await decide({ ...password, subject: "another" })).retryAfter, 12);
+});
+
+test("fail/wait: more strangers than may wait, who leave room for devices with a credential", async () => {
+  const { store, decide } = await house();
+  await rule(store, "wait", {});
+  const strangers = Array.from({ length: 1_000 }, (_, index) => ({
+    ...anonymous,
+    subject: `s${index}`,
+    key: `k${index}`,
+  }));
+  const decisions = await Promise.all(strangers.map(decide));
+  await store.commit(decisions.flatMap(({ writes }) => writes));
+  await assert.rejects(decide({ ...anonymous, subject: "another" }), { code: "overloaded" });
+  for (const credential of ["idevid", "password"] as const)
+    assert.equal(
+      (await decide({ ...(credential === "idevid" ? idevid : password), subject: "another" })).verdict,
+      "wait",
+    );
+  // One that waits already goes on waiting.
+  assert.equal((await decide({ ...anonymous, subject: "s0", key: "k0" })).verdict, "wait");
 });
 
 for (const lifecycle of ["suspended", "retired", "transferred"] as const satisfies readonly Lifecycle[]) {

@@ -131,9 +131,9 @@ function ask(
   evidence: Evidence,
   pending: number,
 ): Write {
-  if (pending >= mostPending) {
-    throw new ServiceError("overloaded", `${mostPending} requests wait for a decision already; approve or deny some`);
-  }
+  const most = evidence.credential === "anonymous" ? mostPendingForStrangers : mostPending;
+  if (pending >= most)
+    throw new ServiceError("overloaded", `${most} requests wait for a decision already; approve or deny some`);
   const { protocol, subject, run, ...shown } = evidence;
   // Who approves has to see that the name is a device's that is here already.
   const existing = device === undefined ? {} : { existing: `${device.name}, ${device.lifecycle}` };
@@ -155,5 +155,7 @@ function decision({ verdict, rule, reason }: Ruling, device: Device | undefined)
 
 const leastSeconds = 5;
 const mostPollsPerSecond = 100;
-/** Requests without any credential can be made by anybody; this many are kept for a person to look at. */
+/** This many are kept for a person to look at. */
 const mostPending = 10_000;
+/** Requests without any credential can be made by anybody: they are taken no longer when so many wait, and leave room for others. */
+const mostPendingForStrangers = 1_000;
