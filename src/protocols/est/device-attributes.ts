@@ -124,7 +124,8 @@ function malformed(cause: PkiError): EstFailed {
   });
 }
 
-function isWanted({ keys, signatureAlgorithms }: RequestRequirements, kind: KeyKind): boolean {
+/** Whether the CA takes a key of this kind. */
+export function isWanted({ keys, signatureAlgorithms }: RequestRequirements, kind: KeyKind): boolean {
   return (
     (keys.length === 0 || keys.some((key) => fits(kind, key))) &&
     (signatureAlgorithms.length === 0 || signatureAlgorithms.some(({ keyType }) => keyType === keyTypeOf(kind)))

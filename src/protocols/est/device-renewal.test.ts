@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { equal } from "../../core/bytes.ts";
+import { equal, hex } from "../../core/bytes.ts";
 import type { Clock } from "../../core/clock.ts";
 import { HatcheryError } from "../../core/errors.ts";
 import { seededRandomness } from "../../core/randomness.ts";
 import { generateKey, signerOf } from "../../crypto/keys.ts";
 import { decodeWireBase64 } from "../../encoding/base64.ts";
+import * as der from "../../encoding/der-writer.ts";
 import { parseCertificationRequest } from "../../pki/csr.ts";
+import { curves, keyTypes } from "../../pki/oids.ts";
 import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
-import type { ClientIdentity, DeviceKey } from "../ports.ts";
+import type { ClientIdentity, DeviceKey, KeyKind } from "../ports.ts";
 import type { EstDeviceEnv } from "./device-env.ts";
 import { type EstRenewalSettings, type RenewalEvent, renewing } from "./device-renewal.ts";
 import { certify, commonName, day, newKey, now, peer, type TestAuthority } from "./fixtures.test-support.ts";
@@ -399,6 +401,74 @@ for (const [name, status, code] of [
       const waited = (posts[index + 1] ?? 0) - (posts[index] ?? 0);
       assert.ok(waited >= seconds * 1000 && waited <= seconds * 1250, `${waited} for ${seconds}`);
     }
+  });
+
+/** The CA wants keys on this curve. */
+const curveWanted = (curve: keyof typeof curves) => {
+  const values = [der.objectIdentifier(curves[curve])];
+  const elements = [{ kind: "attribute", type: keyTypes.ecPublicKey, values }] as const;
+  return encodeReply("csrattrs", { kind: "csrattrs", elements }, options);
+};
+
+/** Begins a renewal with a P-384 key that goes wrong as `first` says, then goes on; the kinds of keys that were made. */
+async function begunWith(house: Life, first: () => HttpResponse, chosen?: KeyKind): Promise<readonly string[]> {
+  const kinds: string[] = [];
+  let begun = false;
+  house.server.fault = ({ method, path }) => {
+    if (path.endsWith("/csrattrs")) return curveWanted(begun ? "P-256" : "P-384");
+    if (method === "GET" || begun) return undefined;
+    begun = true;
+    return first();
+  };
+  const keys = {
+    generate: async (kind: KeyKind) => {
+      kinds.push(kind);
+      return { ...newKey(), kind };
+    },
+  };
+  const { keyKind: _, ...others } = settings;
+  const wish = chosen === undefined ? others : { ...others, keyKind: chosen };
+  let failures = 0;
+  for await (const event of renewing(wish, { ...house.env, keys })) {
+    if (event.kind === "renewed") return kinds;
+    if (event.kind !== "failed") continue;
+    failures += 1;
+    if (failures === 3) throw event.error;
+  }
+  return assert.fail("it went on");
+}
+
+const lost = (): never => {
+  throw new HatcheryError("association-closed", "The association ended.");
+};
+
+test("ok/the CA wants another kind of key by now: a renewal that was interrupted begins anew", async () => {
+  assert.deepEqual(await begunWith(await life(), lost), ["P-384", "P-256"]);
+});
+
+test("fail/the CA wants another kind of key than the one that a person chose: the kept key stays", async () => {
+  const house = await life();
+  await assert.rejects(begunWith(house, lost, "P-384"), { code: "key-kind-conflict" });
+  assert.equal((await house.env.storage.pendingKey())?.kind, "P-384");
+});
+
+for (const [name, refusal, isAnother] of [
+  ["400", "key-weak", true],
+  ["403", "key-revoked", true],
+  ["401", "certificate-expired", false],
+  ["503", "overloaded", false],
+] as const)
+  test(`ok/a request that was answered with ${name} is repeated with ${isAnother ? "another" : "the same"} key`, async () => {
+    const house = await life();
+    const keys: string[] = [];
+    house.server.fault = ({ method, body }) => {
+      if (method === "GET") return undefined;
+      keys.push(hex(parseCertificationRequest(decodeWireBase64(body)).subjectPublicKeyInfo));
+      return keys.length === 1 ? encodeReply("simplereenroll", { kind: "refused", refusal }, options) : undefined;
+    };
+    await live(house, ({ kind }) => (kind === "renewed" ? "enough" : undefined));
+    assert.equal(keys.length, 2);
+    assert.equal(keys[0] !== keys[1], isAnother);
   });
 
 test("ok/it renews by fullcmc where it is told to", async () => {

@@ -9,7 +9,7 @@ import { acceptCertificate, type CaCertificates } from "./accept.ts";
 import { type Expected, requireOwnNames } from "./accept-names.ts";
 import { Backoff, spread } from "./backoff.ts";
 import { busyPause, labelPattern, operationNames, runHeader } from "./constants.ts";
-import { keyKindFor, requestContent, requireWantedKey, signerFor } from "./device-attributes.ts";
+import { isWanted, keyKindFor, requestContent, requireWantedKey, signerFor } from "./device-attributes.ts";
 import { type HttpAuthentication, httpAuthentication } from "./device-authentication.ts";
 import { buildFullRequest, type CmcTransaction, decodeFullResponse, extensionsForCmc } from "./device-cmc.ts";
 import type { EstDeviceEnv, EstDeviceSettings, EstTrust } from "./device-env.ts";
@@ -136,6 +136,8 @@ async function exchange(
       // RFC 7030 4.2.3: at least so long; a fleet that was told one time does not come back at one time.
       pause = { why: "decision", run, retryAfter, milliseconds: spread(retryAfter * 1000, env.randomness) };
     } catch (error) {
+      if (key !== undefined && requirements !== undefined && isRenewal(settings) && isRefusal(error))
+        await newPendingKey(requirements, settings, env);
       if (codeOf(error) !== "server-busy") throw error;
       pause = { why: "busy", error, milliseconds: backoff.next(millisecondsAsked(error)) };
     } finally {
@@ -264,7 +266,8 @@ function checkSettings(operation: string, { server, identity }: EstDeviceSetting
 
 /**
  * The key of an enrolment that was interrupted, or a new one, stored before anybody certifies it. What cannot be asked for ends
- * the run before there is one.
+ * the run before there is one. A renewal that the CA wants another kind of key for by now begins anew by itself: nobody is
+ * there to remove the kept one, and no decision waits that was made for it; a kind that somebody chose is for that person to change.
  */
 async function pendingKey(
   requirements: RequestRequirements,
@@ -274,15 +277,37 @@ async function pendingKey(
 ): Promise<DeviceKey> {
   requestContent(requirements, settings);
   const kept = await env.storage.pendingKey();
-  if (kept !== undefined) {
+  const isReplaced = isRenewal(settings) && settings.keyKind === undefined;
+  if (kept !== undefined && !(isReplaced && !isWanted(requirements, kept.kind))) {
     requireWantedKey(requirements, kept);
     ledger.keyed(kept, false);
     return kept;
   }
-  const key = await env.keys.generate(keyKindFor(requirements, settings.keyKind));
-  await env.storage.savePendingKey(key);
+  const key = await newPendingKey(requirements, settings, env);
   ledger.keyed(key, true);
   return key;
+}
+
+/** In place of the one that is kept. */
+async function newPendingKey(
+  requirements: RequestRequirements,
+  { keyKind }: EstDeviceSettings,
+  { keys, storage }: EstDeviceEnv,
+): Promise<DeviceKey> {
+  const key = await keys.generate(keyKindFor(requirements, keyKind));
+  await storage.savePendingKey(key);
+  return key;
+}
+
+function isRenewal({ identity }: EstDeviceSettings): boolean {
+  return identity?.credential === "ldevid";
+}
+
+/** Whether the server has refused the request for what it is: with the same key it would refuse it for ever. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof EstFailed) || (error.code !== "server-refused" && error.code !== "cmc-failed")) return false;
+  const { status } = error.details;
+  return status === 400 || status === 403;
 }
 
 async function certificationRequest(
