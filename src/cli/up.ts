@@ -175,12 +175,16 @@ interface DemoShown {
 
 /** The demo's run and its chart; undefined when there was no need for it or it did not work, which stops no service. */
 async function demo(system: System, invocation: Invocation, stop: AbortSignal): Promise<DemoShown | undefined> {
-  const estUrl = system.status().listeners.find(({ tenant, protocol }) => tenant === "demo" && protocol === "est")?.url;
-  if (estUrl === undefined || !(await system.demoIsDue())) return undefined;
+  if (!(await system.demoIsDue())) return undefined;
   try {
     const { runDemo } = await import("../lab/demo.ts");
     const log = (line: string) => notice(`demo: ${line}`);
-    const { run } = await runDemo({ data: resolve(invocation.data), socket: system.socket, estUrl, log });
+    const { run } = await runDemo({
+      data: resolve(invocation.data),
+      socket: system.socket,
+      estUrl: system.demoUrl,
+      log,
+    });
     return { run, chart: await runChart(tenantApi({ data: invocation.data, tenant: "demo" }), run) };
   } catch (error) {
     if (!stop.aborted) notice(`demo: it did not work, and the service runs without it: ${messageOf(error)}`);

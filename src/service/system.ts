@@ -63,6 +63,8 @@ export interface System {
   readonly status: () => ServiceStatus;
   /** Path of the API's Unix socket. */
   readonly socket: string;
+  /** Where this machine reaches the listener of the tenant `demo`, whatever names devices know it by. */
+  readonly demoUrl: string;
   /** Whether nothing was onboarded yet, by a demo that was not removed either: time to show one. */
   readonly demoIsDue: () => Promise<boolean>;
   /** Resolves with the reason when the service has stopped by itself, because it can keep nothing any more. */
@@ -139,9 +141,10 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       },
     });
     opened.push(() => published.close());
+    const reached = options.names[0] ?? options.host;
     const publicationUrl =
       options.publicationUrl === undefined
-        ? urlOf("http", options.names[0] ?? options.host, published.port)
+        ? urlOf("http", reached, published.port)
         : publicationUrlOf(options.publicationUrl);
     const parts = { store, vault, keys, clock: systemClock, randomness: systemRandomness, publicationUrl };
     const { proxies, clientCert } = options;
@@ -188,7 +191,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       started,
       data,
       database,
-      listeners: [...tenants].flatMap(([tenant, open]) => listenersOf(tenant, open, options.host)),
+      listeners: [...tenants].flatMap(([tenant, open]) => listenersOf(tenant, open, reached)),
       publication: publicationUrl,
     });
     const api = await createApi(
@@ -230,7 +233,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       housekeeping.stop();
       await heads.note().catch(onStoreError);
     });
-    return { status, socket, demoIsDue: () => demoIsDue(store, [...tenants.keys()]), failed: failed.promise, close };
+    return {
+      status,
+      socket,
+      demoUrl: urlOf("https", options.host, requireOpen("demo").listener.port),
+      demoIsDue: () => demoIsDue(store, [...tenants.keys()]),
+      failed: failed.promise,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

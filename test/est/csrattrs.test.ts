@@ -114,9 +114,20 @@ test("fail/a label that is none: 404, and the device hears so when it enrols", a
   assert.deepEqual([after["certificates"], after["devices"]], [before["certificates"], before["devices"]]);
 });
 
+test("ok/HEAD is answered as GET is, without the body (RFC 9110 9.1)", async () => {
+  for (const operation of ["cacerts", "nowhere/cacerts", "csrattrs", "nowhere/csrattrs"]) {
+    const path = `/.well-known/est/${operation}`;
+    const [read, head] = [await ask(service, message(`GET ${path}`)), await ask(service, message(`HEAD ${path}`))];
+    assert.equal(head.status, read.status);
+    assert.equal(head.text, "");
+    assert.equal(head.field("content-type"), read.field("content-type"));
+    assert.equal(head.field("content-length"), read.field("content-length"));
+  }
+});
+
 test("fail/csrattrs by POST: 405", async () => {
   const answer = await ask(service, message("POST /.well-known/est/csrattrs", ["Content-Length: 0"]));
-  assert.deepEqual([answer.status, answer.field("allow")], [405, "GET"]);
+  assert.deepEqual([answer.status, answer.field("allow")], [405, "GET, HEAD"]);
 });
 
 const keys: Readonly<Record<string, readonly [settings: object, key: object, kind: string]>> = {

@@ -57,7 +57,10 @@ export function dial(service: Reached, { identity, version, preface }: DialOptio
 
 /** Sends `request` as it is and resolves with the one response to it; the connection stays as the server leaves it. */
 export function exchange(socket: Socket, request: Uint8Array): Promise<RawAnswer> {
-  const answer = answerOn(socket);
+  const answer = answerOn(
+    socket,
+    utf8("HEAD ").every((octet, at) => request[at] === octet),
+  );
   socket.write(request);
   return answer;
 }
@@ -106,8 +109,8 @@ export function certificateIn(answer: RawAnswer): Uint8Array {
   return certificate;
 }
 
-/** The next response on a connection, cut out of the bytes by its Content-Length. */
-function answerOn(socket: Socket): Promise<RawAnswer> {
+/** The next response on a connection, cut out of the bytes by its Content-Length, but for that to HEAD, which ends with its header. */
+function answerOn(socket: Socket, headOnly: boolean): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     let received = "";
     const settle = () => {
@@ -115,7 +118,7 @@ function answerOn(socket: Socket): Promise<RawAnswer> {
     };
     const collect = (chunk: Buffer) => {
       received += chunk.toString("latin1");
-      const answer = parsed(received);
+      const answer = parsed(received, headOnly);
       if (answer === undefined) return;
       settle();
       resolve(answer);
@@ -128,7 +131,7 @@ function answerOn(socket: Socket): Promise<RawAnswer> {
   });
 }
 
-function parsed(received: string): RawAnswer | undefined {
+function parsed(received: string, headOnly: boolean): RawAnswer | undefined {
   const end = received.indexOf("\r\n\r\n");
   if (end < 0) return undefined;
   const [line = "", ...lines] = received.slice(0, end).split("\r\n");
@@ -138,7 +141,7 @@ function parsed(received: string): RawAnswer | undefined {
     return values.length === 0 ? undefined : values.join(", ");
   };
   const text = received.slice(end + 4);
-  return text.length < Number(field("content-length"))
+  return !headOnly && text.length < Number(field("content-length"))
     ? undefined
     : { status: Number(line.split(" ")[1]), field, text };
 }

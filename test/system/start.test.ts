@@ -88,7 +88,7 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
   });
 
   test("ok/the first start says where it is and shows the demo's run", async () => {
-    service = startHatchery(["up", "--demo", ...anyPorts, "--data", data]);
+    service = startHatchery(["up", "--demo", "--name", "est.example", ...anyPorts, "--data", data]);
     const said =
       (await service.said(/^try in another terminal:(\n {2}(?:npx --no -- )?hatchery .+)+\n$/m)) ??
       (await service.ended).stderr;
@@ -97,8 +97,10 @@ describe("system: the newcomer's path", { timeout: 120_000 }, () => {
     assert.match(said, /^device certificate +cert\.ldevid +learned +learned +=$/m);
     assert.match(said, /This run confirms every measurable sentence of the survey\./);
     assert.match(said, /^hatchery \d+\.\d+\.\d+ is up; Ctrl-C ends it$/m);
-    assert.match(said, /^ +est, default +https:\/\/127\.0\.0\.1:\d+\n +est, demo +https:\/\/127\.0\.0\.1:\d+$/m);
+    assert.match(said, /^ +est, default +https:\/\/est\.example:\d+\n +est, demo +https:\/\/est\.example:\d+$/m);
     assert.match(said, new RegExp(`^ +data +${data}$`, "m"));
+
+    assert.match(await command("status"), /^default +est +https:\/\/est\.example:\d+$/m);
 
     // What it tells to try works as it is printed, and shows the same.
     const [, advice = ""] = said.split("try in another terminal:");

@@ -39,7 +39,11 @@ export function estRoutes(
     return { challenges: await credentials.challenges(reply.refusal === "credentials-stale") };
   }
 
-  return routes.flatMap(({ operation, method, paths, bodyLimit }) =>
+  // RFC 9110 9.1: whoever answers GET answers HEAD; the listener sends no content with that.
+  const withHead = routes.flatMap((route) =>
+    route.method === "GET" ? [route, { ...route, method: "HEAD" as const }] : [route],
+  );
+  return withHead.flatMap(({ operation, method, paths, bodyLimit }) =>
     paths.map((path) => ({
       method,
       path,
