@@ -45,6 +45,24 @@ test("ok/anchors: kept apart from what was published; of a set without them, the
   assert.deepEqual(await storage.anchors(), authorities);
 });
 
+test("ok/storage: the pending key of another enrolment stays when a certificate of an earlier one comes", async () => {
+  const { storage, key, credential } = await house();
+  await storage.savePendingKey(key);
+  const other = newDeviceKey("P-256");
+  await storage.savePendingKey(other);
+  await storage.saveCredential(credential);
+  assert.deepEqual((await storage.pendingKey())?.signer.publicKey, other.signer.publicKey);
+});
+
+test("fail/storage: a pending key that is empty is named", async () => {
+  const { directory, storage } = await house();
+  await writeFile(join(directory, "pending-key.pem"), "", { mode: 0o600 });
+  await assert.rejects(storage.pendingKey(), {
+    code: "credential-unreadable",
+    message: /pending-key\.pem .*remove it/,
+  });
+});
+
 const shared = { code: "storage-open-to-others", message: /chmod go-w/ };
 
 test("fail/storage: a directory that other users may write is neither read nor written", async () => {

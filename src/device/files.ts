@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { codeOf, messageOf } from "../core/errors.ts";
+import { removeAbandoned, uniqueName } from "./drafts.ts";
 import { DeviceError } from "./errors.ts";
 import { requireOwn, requireOwnPath } from "./ownership.ts";
 
@@ -10,13 +11,14 @@ import { requireOwn, requireOwnPath } from "./ownership.ts";
  * throws `storage-failed`.
  */
 export async function writeFileAtomically(path: string, bytes: Uint8Array | string, mode = 0o600): Promise<void> {
-  const draft = `${path}.new`;
+  const draft = uniqueName(path);
   try {
-    await rm(draft, { force: true });
+    await removeAbandoned(path);
     await writeDurably(draft, bytes, mode);
     await rename(draft, path);
     await syncDirectory(dirname(path));
   } catch (error) {
+    await rm(draft, { force: true }).catch(() => {});
     throw new DeviceError("storage-failed", `${path} cannot be written: ${messageOf(error)}`, { cause: error });
   }
 }
@@ -44,7 +46,12 @@ export async function readFileIfThere(path: string): Promise<Buffer | undefined>
 /** Makes a directory of mode 0700 unless it is there, which then has to be this user's own, as in `requireOwnPath`. */
 export async function makeOwnDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    const first = await mkdir(path, { recursive: true, mode: 0o700 });
+    // Each directory that was made is an entry of the one above, which has to be on the disk too.
+    for (let made = resolve(path); first !== undefined; made = dirname(made)) {
+      await syncDirectory(dirname(made));
+      if (made === resolve(first)) break;
+    }
   } catch (error) {
     throw new DeviceError("storage-failed", `${path} cannot be made: ${messageOf(error)}`, { cause: error });
   }
@@ -125,17 +132,26 @@ export class FileSets {
       .sort((a, b) => a - b);
     const number = (numbers.at(-1) ?? 0) + 1;
     const set = join(sets, String(number));
-    await mkdir(set, { mode: 0o700 });
-    for (const [name, content] of Object.entries(files)) await writeDurably(join(set, name), content, 0o600);
-    await syncDirectory(set);
-    await syncDirectory(sets);
+    const before = await this.#current();
     const link = join(this.#directory, "current");
-    await rm(`${link}.new`, { force: true });
-    await symlink(join("sets", String(number)), `${link}.new`);
-    await rename(`${link}.new`, link);
+    const draft = uniqueName(link);
+    await removeAbandoned(link);
+    await mkdir(set, { mode: 0o700 });
+    try {
+      for (const [name, content] of Object.entries(files)) await writeDurably(join(set, name), content, 0o600);
+      await syncDirectory(set);
+      await syncDirectory(sets);
+      await symlink(join("sets", String(number)), draft);
+      await rename(draft, link);
+    } catch (error) {
+      // On a full disk every try would leave a little more.
+      for (const path of [draft, set]) await rm(path, { recursive: true, force: true }).catch(() => {});
+      throw error;
+    }
     await syncDirectory(this.#directory);
     // The set before stays for a reader that followed the link a moment ago.
-    for (const old of numbers.slice(0, -1)) await rm(join(sets, String(old)), { recursive: true, force: true });
+    for (const old of numbers.map((each) => join(sets, String(each))))
+      if (resolve(old) !== before) await rm(old, { recursive: true, force: true });
   }
 }
 
