@@ -3,7 +3,8 @@ import type { Command } from "commander";
 import { hex } from "../core/bytes.ts";
 import { codeOf, messageOf } from "../core/errors.ts";
 import { sha256 } from "../crypto/mac.ts";
-import type { EstDeviceEnv, EstRenewalSettings, RenewalEvent } from "../protocols/est/index.ts";
+import type { Certificate } from "../pki/certificate.ts";
+import type { Backoff, EstDeviceEnv, EstRenewalSettings, RenewalEvent } from "../protocols/est/index.ts";
 import { CliError } from "./errors.ts";
 import { writeText } from "./files.ts";
 import { exactTime } from "./format.ts";
@@ -49,7 +50,7 @@ export interface CredentialFiles {
 }
 
 /**
- * Renews until `env.signal` is aborted, with one line for each event: JSON for programs. The program of `--exec` has run once
+ * Renews until `env.signal` is aborted, with one line for each event: JSON for programs. Beside that the program of `--exec` has run once
  * for each certificate, also for one that was there before: when it failed, or this process ended before it, it runs again.
  */
 export async function watch(
@@ -67,35 +68,69 @@ export async function watch(
     readonly json: boolean;
   },
 ): Promise<void> {
-  const { Backoff, renewing } = await import("../protocols/est/index.ts");
+  const { Backoff: Pauses, renewing } = await import("../protocols/est/index.ts");
   const say = (line: Line) =>
     print(
       json ? JSON.stringify({ time: env.clock.now(), ...line.json }) : `${exactTime(env.clock.now())} ${line.text}`,
     );
+  const hook =
+    exec === undefined ? undefined : hookBeside({ program: exec, directory, files, env, say, Backoff: Pauses });
   for await (const event of renewing(settings, env)) {
     say(lineOf(event));
-    if (exec === undefined || event.kind !== "scheduled") continue;
-    const { raw, notAfter } = event.certificate;
-    const doneFile = join(directory, "exec-done");
+    if (event.kind === "scheduled") hook?.start(event.certificate);
+  }
+  await hook?.ended();
+}
+
+/**
+ * The program of `--exec`, beside the renewals, which wait for nobody: however often it fails or hangs. One run at a time, and
+ * when another certificate has come, no further try for the one before.
+ */
+function hookBeside({
+  program,
+  directory,
+  files,
+  env,
+  say,
+  Backoff: Pauses,
+}: {
+  readonly program: string;
+  readonly directory: string;
+  readonly files: CredentialFiles;
+  readonly env: EstDeviceEnv & { readonly signal: AbortSignal };
+  readonly say: (line: Line) => void;
+  readonly Backoff: typeof Backoff;
+}): { readonly start: (certificate: Certificate) => void; readonly ended: () => Promise<void> } {
+  const doneFile = join(directory, "exec-done");
+  let next = new AbortController();
+  let running = Promise.resolve();
+  const run = async ({ raw, notAfter, serialNumber }: Certificate, signal: AbortSignal) => {
     const fingerprint = hex(sha256(raw));
-    const backoff = new Backoff(hookPause, env.randomness);
-    for (
-      let left = mostHookTries;
-      left > 0 && !env.signal.aborted && (await fingerprintIn(doneFile)) !== fingerprint;
-      left -= 1
-    ) {
+    const serial = hex(serialNumber);
+    const backoff = new Pauses(hookPause, env.randomness);
+    for (let left = mostHookTries; left > 0 && !signal.aborted; left -= 1) {
       try {
-        await runHook(exec, variablesOf(files, notAfter), env.signal);
+        if ((await fingerprintIn(doneFile)) === fingerprint) return;
+        await runHook(program, variablesOf(files, notAfter), env.signal);
         await writeText(doneFile, `${fingerprint}\n`);
-        say({ text: `${exec} has run`, json: { event: "executed", program: exec } });
+        return say({ text: `${program} has run`, json: { event: "executed", program, serial } });
       } catch (error) {
         if (env.signal.aborted) return;
         const [code, message] = [codeOf(error), messageOf(error)];
-        say({ text: `failed: ${message}`, json: { event: "exec-failed", code, message } });
-        await env.clock.sleep(backoff.next(), env.signal).catch(() => {});
+        say({ text: `failed: ${message}`, json: { event: "exec-failed", code, message, serial } });
+        await env.clock.sleep(backoff.next(), signal).catch(() => {});
       }
     }
-  }
+  };
+  return {
+    start(certificate) {
+      next.abort();
+      next = new AbortController();
+      const signal = AbortSignal.any([env.signal, next.signal]);
+      running = running.then(() => run(certificate, signal));
+    },
+    ended: () => running,
+  };
 }
 
 interface Line {
@@ -107,14 +142,15 @@ function lineOf(event: RenewalEvent): Line {
   switch (event.kind) {
     case "scheduled": {
       const { at } = event;
-      const { notAfter } = event.certificate;
+      const { notAfter, serialNumber } = event.certificate;
       const text = `the certificate is valid until ${exactTime(notAfter)}; it is renewed at ${exactTime(at)}`;
-      return { text, json: { event: "scheduled", at, notAfter } };
+      return { text, json: { event: "scheduled", at, notAfter, serial: hex(serialNumber) } };
     }
     case "renewed": {
       const { certificate, run } = event.credential;
-      const { notAfter } = certificate;
-      return { text: `renewed; valid until ${exactTime(notAfter)}`, json: { event: "renewed", notAfter, run } };
+      const { notAfter, serialNumber } = certificate;
+      const text = `renewed; valid until ${exactTime(notAfter)}`;
+      return { text, json: { event: "renewed", notAfter, serial: hex(serialNumber), run } };
     }
     case "failed": {
       const { error, at, expired } = event;

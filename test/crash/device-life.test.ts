@@ -137,11 +137,14 @@ function observed(directory: string, nth?: number, later = false) {
 
 /** Until it has renewed and its program has run; then it is told to end. */
 async function renewedOnce(device: Running): Promise<void> {
-  assert.ok(await device.said(/"renewed"[\s\S]*"executed"/), "it has renewed, and its program has run");
+  assert.ok(await device.said(executedForRenewed), "it has renewed, and its program has run");
   device.kill("SIGTERM");
   const { code, stderr } = await device.ended;
   assert.equal(code, 0, stderr);
 }
+
+/** The program runs beside the renewals: the run that is waited for is the one for the new certificate. */
+const executedForRenewed = /"renewed"[^\n]*"serial":"(\w+)"[\s\S]*"executed"[^\n]*"serial":"\1"/;
 
 async function stepsOf(directory: string): Promise<readonly string[]> {
   return JSON.parse(await readFile(`${directory}.steps`, "utf8")) as readonly string[];
