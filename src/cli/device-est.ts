@@ -110,6 +110,8 @@ interface EstOptions extends TrustOptions, ServerKeyOptions, PskOptions, WatchOp
 /** Undefined after a device that went on renewing until it was told to end. */
 async function enrolled(options: EstOptions, json: boolean): Promise<EnrolledCredential | undefined> {
   const interruption = new AbortController();
+  const interrupt = () => interruption.abort(new CliError("interrupted", interrupted));
+  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   const settings = await settingsOf(options, interruption.signal).catch((error: unknown) => {
     throw fileInWords(error);
   });
@@ -117,8 +119,6 @@ async function enrolled(options: EstOptions, json: boolean): Promise<EnrolledCre
     import("../protocols/est/index.ts"),
     import("../device/index.ts"),
   ]);
-  const interrupt = () => interruption.abort(new CliError("interrupted", interrupted));
-  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   let ledger: Run | undefined;
   const env = nodeEstEnv({
     directory: options.out,
@@ -141,6 +141,9 @@ async function enrolled(options: EstOptions, json: boolean): Promise<EnrolledCre
     }
     return await enroll(operationOf(options), settings, env);
   } catch (error) {
+    if (interruption.signal.aborted && options.watch === true) return undefined;
+    if (interruption.signal.aborted && (await env.storage.pendingKey()) === undefined)
+      throw new CliError("interrupted", "interrupted; no key was made yet, so the same command begins anew");
     interruption.signal.throwIfAborted();
     throw options.renew === true ? withNextStep(error) : await anchorsInWords(error, options.out);
   } finally {

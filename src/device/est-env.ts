@@ -1,12 +1,13 @@
 import { systemClock } from "../core/clock.ts";
 import { systemRandomness } from "../core/randomness.ts";
+import { generateKeyAside } from "../crypto/keys.ts";
 import { decryptEnvelopedData } from "../pki/cms-enveloped-data.ts";
 import { isForRegistrationAuthority } from "../pki/registration-authority.ts";
 import type { EstDeviceEnv } from "../protocols/est/index.ts";
 import { type ClientTimeouts, dialHttps } from "../transport/http/client.ts";
 import { estStorage } from "./est-storage.ts";
 import { foreignKey } from "./identity.ts";
-import { newDeviceKey, privateKeyOf } from "./keys.ts";
+import { deviceKey, privateKeyOf } from "./keys.ts";
 
 /**
  * An EST device's environment on Node: HTTPS, the system's clock and randomness, and files under `directory`. `timeouts` are
@@ -23,7 +24,7 @@ export function nodeEstEnv(
     ...httpsAccess(timeouts),
     clock: systemClock,
     randomness: systemRandomness,
-    keys: { generate: async (kind) => newDeviceKey(kind) },
+    keys: { generate: async (kind) => deviceKey(await generateKeyAside(kind), kind) },
     foreignKeys: {
       take: foreignKey,
       decrypt: (key, data, identifiers) =>

@@ -194,6 +194,14 @@ test("ok/--watch renews although its program hangs and ignores SIGTERM, and ends
   assert.equal((await device.ended).code, 0);
 });
 
+test("ok/--watch ends with 0 at a SIGTERM that comes while it starts", async () => {
+  const device = startHatchery(await enrolled("watch-4"), {
+    preload: new URL("interrupted-preload.ts", import.meta.url),
+  });
+  const { code, signal, stderr } = await device.ended;
+  assert.deepEqual([code, signal, stderr], [0, null, ""]);
+});
+
 test("ok/--watch in words, with a program that fails and a server that is not there", async () => {
   const args = await enrolled("watch-2");
   const gone = args.map((arg) => (arg === url() ? "https://127.0.0.1:1" : arg));
