@@ -301,6 +301,20 @@ test("fail/a renewal that brings another device's certificate: the old one stays
   assert.deepEqual((await currentIdentity(directory))?.chain, before?.chain);
 });
 
+test("ok/a server whose own certificate is of a public CA, and that waits for a person: both associations are verified by that", async () => {
+  const tls = await scriptedCa("Root of the world");
+  await withServer(
+    async (server) => {
+      let left = 1;
+      server.answer = ({ method }) => (method === "POST" && left-- > 0 ? http(202, ["Retry-After: 1"], "") : undefined);
+      assert.equal((await enrol(server, { kind: "implicit", anchors: [tls.certificate] })).trust, "implicit");
+      assert.equal(server.associations(), 2);
+      assert.deepEqual((await currentAnchors(directory))?.map(hex), [hex(server.ca.certificate)]);
+    },
+    { tls },
+  );
+});
+
 test("fail/given as an anchor for the first time, a public CA vouches for no other CA", async () => {
   const tls = await scriptedCa("Root of the world");
   await withServer(

@@ -74,7 +74,8 @@ async function exchange(
   const backoff = new Backoff(busyPause, env.randomness);
   const authentication = httpAuthentication(settings, env.randomness);
   const established = await establishTrust(settings, env);
-  let { anchors } = established;
+  // 4.1.3: the CA's own anchors take over with the certificate; until then each association is verified as the first one was.
+  const { anchors } = established;
   let key: DeviceKey | undefined;
   let ca: CaCertificates | undefined;
   let lasting: readonly Uint8Array[] = [];
@@ -89,7 +90,6 @@ async function exchange(
         // 4.1.2: the CA's certificates first, from a server that is authenticated.
         const read = await requestAuthorities(connection, anchors, settings, env, ledger);
         ({ ca, lasting } = read);
-        if (anchors.kind === "implicit") anchors = await madeExplicit(lasting, env);
         if (read.ended) continue;
       }
       if (requirements === undefined) {
@@ -189,12 +189,6 @@ type Pause =
       readonly milliseconds: number;
     }
   | { readonly why: "busy"; readonly error: unknown; readonly milliseconds: number };
-
-/** 4.1.3: from the first answer on, the CA's own anchors are the only ones for this server. */
-async function madeExplicit(anchors: readonly Uint8Array[], env: EstDeviceEnv): Promise<ServerAnchors> {
-  await env.storage.saveAnchors(anchors);
-  return { kind: "explicit", anchors };
-}
 
 async function requestCertificate(
   operation: EnrollOperation,
