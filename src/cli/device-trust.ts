@@ -72,7 +72,7 @@ export async function trustOf(
   const isKept = (await estStorage(directory).anchors()) !== undefined;
   if (isKept)
     notice(
-      `nobody is asked: the device trusts the anchors in ${await anchorsFileIn(directory)} already; remove that file to begin anew`,
+      `nobody is asked: the device trusts the anchors in ${await anchorsFileIn(directory)} already; begin anew in another directory`,
     );
   // Before anything is sent, and only when there is something to ask.
   if (!process.stdin.isTTY && !isKept)

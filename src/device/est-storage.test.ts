@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { chmod, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { newAuthority } from "../protocols/est/fixtures.test-support.ts";
 import { estStorage } from "./est-storage.ts";
-import { currentIdentity } from "./identity.ts";
+import { currentIdentity, foreignKey } from "./identity.ts";
 import { newDeviceKey } from "./keys.ts";
 
 const certificate = Uint8Array.of(0x30, 0x00);
@@ -61,6 +62,12 @@ test("fail/storage: a pending key that is empty is named", async () => {
     code: "credential-unreadable",
     message: /pending-key\.pem .*remove it/,
   });
+});
+
+test("fail/keys: one of somebody else's making that is longer than any kind of key here", () => {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 4104 });
+  const der = privateKey.export({ type: "pkcs8", format: "der" });
+  assert.throws(() => foreignKey(der), { code: "credential-unreadable", message: /4104 bits/ });
 });
 
 const shared = { code: "storage-open-to-others", message: /chmod go-w/ };

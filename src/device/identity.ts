@@ -67,6 +67,12 @@ export function keyKindOf(key: PrivateKey): KeyKind {
 /** A key pair that somebody else has made for this device, in any form of DER; throws CryptoError or `credential-unreadable`. */
 export function foreignKey(der: Uint8Array): DeviceKey {
   const privateKey = privateKeyFromDer(der);
+  const { bits } = publicKeyOf(signerOf(privateKey).publicKey);
+  if (bits > longestKey)
+    throw new DeviceError(
+      "credential-unreadable",
+      `keys of ${bits} bits are not used for devices; ask for one of at most ${longestKey}`,
+    );
   return deviceKey(privateKey, keyKindOf(privateKey));
 }
 
@@ -108,3 +114,6 @@ function readable<T>(file: string, read: () => T): T {
     throw new DeviceError("credential-unreadable", `${file} cannot be used: ${messageOf(cause)}`, { cause });
   }
 }
+
+/** Bits of RSA. */
+const longestKey = 4096;

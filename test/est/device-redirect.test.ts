@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
+import { systemRandomness } from "../../src/core/randomness.ts";
 import { deviceName, nodeEstEnv } from "../../src/device/index.ts";
-import { type EstDeviceSettings, enroll } from "../../src/protocols/est/index.ts";
+import { type EstDeviceSettings, EstFailed, enroll } from "../../src/protocols/est/index.ts";
+import { defaultHttpLimits } from "../../src/transport/http/limits.ts";
+import { createPskServer } from "../../src/transport/http/psk.ts";
 import { type ScriptedCa, scriptedCa } from "../system/scripted-upstream.ts";
 import {
   http,
@@ -91,6 +95,46 @@ test("ok/a server that ends the association with its redirect, or with cacerts, 
     "2 GET /.well-known/est/csrattrs",
     "2 POST /.well-known/est/simpleenroll",
   ]);
+});
+
+test("fail/under a pre-shared key a GET goes to no other server, which would be told its identity", async () => {
+  const key = systemRandomness.bytes(32);
+  const other = await start();
+  const server = createPskServer({ keyOf: () => key }, defaultHttpLimits);
+  server.on("request", (_, response) => response.writeHead(307, { Location: at(other) }).end());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    const { port } = server.address() as AddressInfo;
+    const trust = { kind: "psk", identity: "lamp", key } as const;
+    const settings = { server: { host: "127.0.0.1", port, trust }, redirect: "other-origin" } as const;
+    await assert.rejects(enrol(other, settings), { code: "redirected", message: /another server/ });
+    assert.equal(other.associations(), 0);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+test("fail/a user with a colon in the name: nothing is sent", async () => {
+  const server = await start();
+  const credentials = { user: "lamp:1", password: "correct horse" };
+  await assert.rejects(enrol(server, { credentials }), { code: "user-malformed" });
+  assert.equal(server.associations(), 0);
+});
+
+test("ok/a run's id is one by its form, and other words are not shown as one", async () => {
+  const server = await start();
+  for (const [words, run] of [
+    ["0123456789abcdef", "0123456789abcdef"],
+    ["1; reboot $(now)", undefined],
+  ] as const) {
+    server.answer = once("simpleenroll", http(403, [`Hatchery-Run: ${words}`], "no"));
+    await assert.rejects(enrol(server), (error: unknown) => {
+      assert.ok(error instanceof EstFailed);
+      assert.equal(error.details["run"], run);
+      return true;
+    });
+  }
 });
 
 for (const status of [301, 302, 303])

@@ -70,4 +70,5 @@ export const mostRedirectTarget = 2048;
 
 /** Our own header fields: the run's id in every answer that belongs to one, and the error's code beside its sentence. */
 export const runHeader = "Hatchery-Run";
+export const runPattern = /^[A-Za-z0-9-]{1,64}$/;
 export const errorHeader = "Hatchery-Error";

@@ -13,12 +13,11 @@ import type { Extension } from "../../pki/extensions.ts";
 import { contentTypes, keyPurposes } from "../../pki/oids.ts";
 import { validatePath } from "../../pki/path.ts";
 import { encodeSubjectKeyIdentifier, extKeyUsageOf, keyIdentifierOf } from "../../pki/standard-extensions.ts";
-import { type HttpResponse, singleField } from "../../transport/http/message.ts";
+import type { HttpResponse } from "../../transport/http/message.ts";
 import type { ClientIdentity, DeviceKey } from "../ports.ts";
 import type { CaCertificates } from "./accept.ts";
-import { runHeader } from "./constants.ts";
 import { EstFailed } from "./errors.ts";
-import { decodeResponse } from "./http.ts";
+import { decodeResponse, runIn } from "./http.ts";
 import { failureIn, failureText, smimeTypeOf } from "./http-fullcmc.ts";
 import type { EstResponse } from "./messages.ts";
 
@@ -149,7 +148,7 @@ function requireAnswerTo(sent: CmcTransaction, { transactionId, recipientNonce }
 }
 
 function failed(failure: StatusInfo, answer: HttpResponse): EstFailed {
-  const run = singleField(answer.headers, runHeader);
+  const run = runIn(answer.headers);
   return new EstFailed("cmc-failed", `the server refused fullcmc with ${answer.status}, ${failureText(failure)}`, {
     details: {
       status: answer.status,

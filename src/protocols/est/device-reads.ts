@@ -92,7 +92,8 @@ function reading(
     operation,
     make: async () => encodeRequest(operation, server.label, undefined, undefined),
     dial: (origin) => dial({ ...anonymous, server: { ...server, ...origin } }, trust, env),
-    mayLeave: true,
+    // A key is one server's; another would be told its identity, and could try guesses at it.
+    mayLeave: trust.kind !== "psk",
     sent: (request, peer) => ledger.asked(operation, request, peer),
     redirected: (answer, peer) => ledger.redirected(operation, answer, peer),
   };

@@ -18,7 +18,7 @@ export interface Asking {
   readonly make: (peer: Peer) => Promise<HttpRequest>;
   /** Opens an association with another origin, under all the checks of the first. */
   readonly dial: (origin: Origin) => Promise<Connection<HttpRequest, HttpResponse>>;
-  /** Whether a request that is no GET may go to another origin (RFC 7030 3.2.1 wants the user's consent). */
+  /** Whether the request may go to another origin: for one that is no GET, RFC 7030 3.2.1 wants the user's consent. */
   readonly mayLeave: boolean;
   /** Answers challenges for HTTP authentication; none is answered without it. */
   readonly authentication?: HttpAuthentication;
@@ -83,7 +83,7 @@ export async function ask(
       if (followed > mostRedirects)
         throw refused(answer, asking.operation, `it has redirected ${mostRedirects} times already`);
       const leaves = target.host !== here.host || target.port !== here.port;
-      if (leaves && request.method !== "GET" && !asking.mayLeave)
+      if (leaves && !asking.mayLeave)
         throw refused(
           answer,
           asking.operation,

@@ -3,12 +3,12 @@ import type { Connection, Peer } from "../../core/link.ts";
 import { type Certificate, parseCertificate } from "../../pki/certificate.ts";
 import { buildCertificationRequest } from "../../pki/csr.ts";
 import type { RequestRequirements } from "../../pki/csr-attributes-requirements.ts";
-import { type HttpRequest, type HttpResponse, singleField } from "../../transport/http/message.ts";
+import type { HttpRequest, HttpResponse } from "../../transport/http/message.ts";
 import type { DeviceKey, ServerAnchors } from "../ports.ts";
 import { acceptCertificate, type CaCertificates } from "./accept.ts";
 import { type Expected, requireOwnNames } from "./accept-names.ts";
 import { Backoff, spread } from "./backoff.ts";
-import { busyPause, labelPattern, operationNames, runHeader } from "./constants.ts";
+import { busyPause, labelPattern, operationNames } from "./constants.ts";
 import { isWanted, keyKindFor, requestContent, requireWantedKey, signerFor } from "./device-attributes.ts";
 import { type HttpAuthentication, httpAuthentication } from "./device-authentication.ts";
 import { buildFullRequest, type CmcTransaction, decodeFullResponse, extensionsForCmc } from "./device-cmc.ts";
@@ -19,7 +19,7 @@ import { type Asking, ask } from "./device-redirect.ts";
 import { protectionAttributes, takeServerKey } from "./device-server-key.ts";
 import { establishTrust, isGuessable } from "./device-trust.ts";
 import { EstFailed, millisecondsAsked } from "./errors.ts";
-import { decodeResponse, encodeRequest } from "./http.ts";
+import { decodeResponse, encodeRequest, runIn } from "./http.ts";
 import { encodeFullCmc } from "./http-fullcmc.ts";
 import { decodeGenerated } from "./http-generated.ts";
 import { challengePassword } from "./keys.ts";
@@ -110,7 +110,7 @@ async function exchange(
       ({ csr } = asked);
       const { answer, peer } = asked;
       const response = decodeAnswer(operation, asked, ca, env.clock.now());
-      const run = singleField(answer.headers, runHeader);
+      const run = runIn(answer.headers);
       ledger.serverRun = run;
       if (response.kind !== "pending") {
         const made = response.kind === "generated" ? takeServerKey(response.key, settings, ca, peer, env) : undefined;
@@ -226,7 +226,7 @@ async function requestCertificate(
       return encodeFullCmc(server.label, full.message);
     },
     dial: (origin) => dial({ ...settings, server: { ...server, ...origin } }, anchors, env),
-    mayLeave: settings.redirect === "other-origin",
+    mayLeave: settings.redirect === "other-origin" && anchors.kind !== "psk",
     authentication,
     sent: (request, peer) => ledger.requested(operation, request, peer, key),
     redirected: (answer, peer) => ledger.redirected(operation, answer, peer),
@@ -235,8 +235,14 @@ async function requestCertificate(
   return { answer, peer, csr: current as Uint8Array, transaction };
 }
 
-function checkSettings(operation: string, { server, identity }: EstDeviceSettings): void {
+function checkSettings(operation: string, { server, identity, credentials }: EstDeviceSettings): void {
   const { trust } = server;
+  // RFC 7617 2: the server would take the rest of the name for a part of the password.
+  if (credentials?.user.includes(":") === true)
+    throw new EstFailed(
+      "user-malformed",
+      "the name of a user has no colon in HTTP authentication; choose another user",
+    );
   if ((trust.kind === "explicit" || trust.kind === "implicit") && trust.anchors.length === 0)
     throw new EstFailed(
       "anchor-missing",

@@ -222,6 +222,7 @@ export type EstDeviceFailure =
   | "fingerprint-declined"
   | "fingerprint-not-kept"
   | "anchor-missing"
+  | "user-malformed"
   | "psk-guessable"
   | "anchors-not-confirmed"
   | "encryption-impossible"

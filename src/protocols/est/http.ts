@@ -16,6 +16,7 @@ import {
   operationNames,
   retryAfterOverload,
   runHeader,
+  runPattern,
   wellKnown,
 } from "./constants.ts";
 import { EstFailed, EstRefused, refusals } from "./errors.ts";
@@ -195,11 +196,17 @@ export function decodeResponse(operation: Operation, response: HttpResponse, now
   return refuseAnswer(operation, response, now);
 }
 
+/** The run that an answer names, in the form of our ids: another server's words are no id, and are not shown as one. */
+export function runIn(headers: Headers): string | undefined {
+  const run = singleField(headers, runHeader);
+  return run !== undefined && runPattern.test(run) ? run : undefined;
+}
+
 /** Throws the EstFailed for an answer that the operation may not have, with what the server said. */
 export function refuseAnswer(operation: Operation, response: HttpResponse, now: number): never {
   const failure = failureIn(response);
   const said = failure === undefined ? printable(response.body) : failureText(failure);
-  const run = singleField(response.headers, runHeader);
+  const run = runIn(response.headers);
   const details = { status: response.status, ...(run === undefined ? {} : { run }) };
   if (response.status >= 300 && response.status < 400) {
     throw new EstFailed(
