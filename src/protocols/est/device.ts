@@ -18,6 +18,7 @@ import { dial, requestAuthorities, requestRequirements } from "./device-reads.ts
 import { type Asking, ask } from "./device-redirect.ts";
 import { protectionAttributes, takeServerKey } from "./device-server-key.ts";
 import { establishTrust, isGuessable } from "./device-trust.ts";
+import { unusualWishes } from "./device-wishes.ts";
 import { EstFailed, millisecondsAsked } from "./errors.ts";
 import { decodeResponse, encodeRequest, runIn } from "./http.ts";
 import { encodeFullCmc } from "./http-fullcmc.ts";
@@ -275,7 +276,7 @@ async function pendingKey(
   env: EstDeviceEnv,
   ledger: DeviceLedger,
 ): Promise<DeviceKey> {
-  requestContent(requirements, settings);
+  for (const wish of unusualWishes(requestContent(requirements, settings), settings)) env.warning?.(wish);
   const kept = await env.storage.pendingKey();
   const isReplaced = isRenewal(settings) && settings.keyKind === undefined;
   if (kept !== undefined && !(isReplaced && !isWanted(requirements, kept.kind))) {
