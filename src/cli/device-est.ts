@@ -172,10 +172,10 @@ async function settingsOf(options: EstOptions, signal: AbortSignal): Promise<Est
   checkCombination(options);
   checkServerKeyOptions(options, options);
   checkPskOptions(options, options);
-  checkTrustOptions(options, options);
-  checkWatchOptions(options, options);
   const { url, out, name, cert, key, user, renew, keyKind, binding, patience } = options;
   const address = parseEstUrl(url);
+  checkTrustOptions(options, options);
+  checkWatchOptions(options, options);
   const { currentIdentity, deviceName, loadIdentity } = await import("../device/index.ts");
   const current = renew === true ? await currentIdentity(out) : undefined;
   if (renew === true && current === undefined)

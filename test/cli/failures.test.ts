@@ -46,6 +46,7 @@ describe("exit codes", { concurrency: 4 }, () => {
     [["device", "est", "--ca", "x", "--out", "y"], /required option '--url <url>' not specified/],
     [est(["--name", "x"], "http://h"), /EST runs over https only/],
     [est(["--name", "x"], "https://h/a/b"), /is not a label/],
+    [["device", "est", "--url", "http://h", "--out", "y", "--name", "x"], /EST runs over https only/],
     [est([]), /--name/],
     [est(["--name", "x", "--cert", "c"]), /--cert and --key belong together/],
     [est(["--name", "x", "--cert", "c", "--key", "k", "--user", "u"]), /either --cert and --key or --user/],

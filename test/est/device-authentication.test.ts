@@ -62,6 +62,15 @@ describe("our device and our server", () => {
     await service.call("DELETE", `/rules/${rule.id}`);
   });
 
+  test("ok/digest: where requests of anybody wait, the challenge comes all the same", async () => {
+    const rule = await service.call<{ readonly id: string }>("POST", "/rules", {
+      verdict: "wait",
+      match: { credential: "anonymous" },
+    });
+    await enrolDevice(service, "simpleenroll", "not-anybody-1", { credentials, httpAuthentication: "digest" });
+    await service.call("DELETE", `/rules/${rule.id}`);
+  });
+
   test("fail/digest: a wrong password is sent once", async () => {
     const wrong = () => service.rows("runs").filter(({ reason }) => reason === "credentials-wrong").length;
     const before = wrong();
@@ -102,10 +111,14 @@ describe("our device and a scripted server", () => {
     connections: number;
   }
 
-  /** Publishes its CA, and answers each enrolment with the next of `answers`, then with 403. */
+  /** Publishes its CA, and answers each enrolment with the next of `answers`, then with `last`. */
   async function scripted(
     answers: readonly { readonly challenges: readonly string[]; readonly close?: boolean | "silently" }[],
-    { name = "127.0.0.1", purposes = [keyPurposes.serverAuth] }: { name?: string; purposes?: readonly string[] } = {},
+    {
+      name = "127.0.0.1",
+      purposes = [keyPurposes.serverAuth],
+      last = 403,
+    }: { name?: string; purposes?: readonly string[]; last?: number } = {},
   ): Promise<Scripted> {
     const own = await root.issue(commonName("server"), {
       extensions: [
@@ -136,7 +149,8 @@ describe("our device and a scripted server", () => {
           }
           presented.push(request.headers.authorization);
           const next = left.shift();
-          reply.writeHead(next === undefined ? 403 : 401, [
+          reply.writeHead(next === undefined ? last : 401, [
+            ...(next === undefined ? ["Retry-After", "1"] : []),
             ...(next?.challenges ?? []).flatMap((each) => ["WWW-Authenticate", each]),
             ...(next?.close === true ? ["Connection", "close"] : []),
             "Content-Length",
@@ -190,6 +204,14 @@ describe("our device and a scripted server", () => {
     assert.ok(verifyDigestResponse(secret, read, read.response));
     return read.algorithm;
   }
+
+  for (const close of [false, true])
+    test(`fail/digest: 202 to what no challenge came for${close ? ", after a challenge that is none" : ""}`, async () => {
+      const server = await scripted(close ? [{ challenges: [], close }] : [], { last: 202 });
+      const error = await enrols(server, { credentials, httpAuthentication: "digest" });
+      assert.equal(codeAnd(error), "challenge-missing");
+      assert.deepEqual(server.presented, [undefined, undefined], "an empty POST, and the request");
+    });
 
   test("ok/a server that closes with its challenge is answered on a new connection", async () => {
     const server = await scripted([{ challenges: [md5, sha], close: true }]);

@@ -139,6 +139,7 @@ test("fail/TLS ended at a proxy: a channel binding, which cannot be checked ther
   const answer = await askTerminated(enrolment(request, shown(identity)));
   assert.equal(answer.status, 401);
   assert.match(answer.text, /^Your TLS connection ended at a proxy/);
+  assert.equal(answer.field("hatchery-error"), "binding-at-proxy");
   assert.equal((await runOf(answer)).reason, "binding-at-proxy");
 });
 

@@ -46,11 +46,13 @@ test("ok/without a user nothing is sent, and no challenge is answered", () => {
   const none = device(undefined, false);
   assert.equal(presented(none.authorized(request)), "nothing");
   assert.equal(none.challenged(answer(401, sha, basicChallenge)), false);
+  assert.deepEqual([none.asksFirst(), none.withheld()], [false, false]);
 });
 
 test("ok/basic: sent unasked, fail/asked for once more after it was refused", () => {
   const basic = device();
   assert.equal(presented(basic.authorized(request)), "basic");
+  assert.deepEqual([basic.asksFirst(), basic.withheld()], [false, false]);
   assert.equal(basic.challenged(answer(401, sha, basicChallenge)), false);
   assert.equal(basic.challenged(answer(401)), false);
   assert.equal(basic.challenged(answer(200)), false);
@@ -67,8 +69,10 @@ for (const wanted of ["digest", "digest-md5"] as const)
   test(`ok/${wanted}: the password stays here, the strongest is answered, and the nonce is used on`, () => {
     const digest = device(wanted);
     assert.equal(presented(digest.authorized(request)), "nothing");
+    assert.deepEqual([digest.asksFirst(), digest.withheld()], [true, true]);
     assert.equal(digest.challenged(answer(401, md5, sha, basicChallenge)), true);
     assert.equal(presented(digest.authorized(request)), "SHA-256 n1 1");
+    assert.deepEqual([digest.asksFirst(), digest.withheld()], [false, false]);
     assert.equal(digest.challenged(answer(202)), false);
     assert.equal(presented(digest.authorized(request)), "SHA-256 n1 2");
     assert.equal(digest.challenged(answer(401, stale)), true);

@@ -7,6 +7,10 @@ import { type DigestChallenge, decodeChallenges, encodeBasic, encodeDigest } fro
 
 /** The device's side of HTTP authentication (RFC 7030 3.2.3), for requests to a server that is authorized already. */
 export interface HttpAuthentication {
+  /** Whether to ask without a request and without a credential first, for the challenge that the password is proven by. */
+  asksFirst(): boolean;
+  /** Whether the last request went without the credentials that there are, because nobody has challenged for them. */
+  withheld(): boolean;
   /** The request with the credentials that the server is known to want. */
   authorized(request: HttpRequest): HttpRequest;
   /**
@@ -31,6 +35,10 @@ export function httpAuthentication(
   let answered = 0;
 
   return {
+    asksFirst: () => credentials !== undefined && wanted !== "basic" && digest === undefined,
+
+    withheld: () => credentials !== undefined && sent === "nothing",
+
     authorized(request) {
       if (credentials === undefined) return request;
       const authorizedBy = (value: string) => ({
@@ -71,6 +79,7 @@ export function httpAuthentication(
 
     elsewhere() {
       digest = undefined;
+      sent = "nothing";
       answered = 0;
     },
   };

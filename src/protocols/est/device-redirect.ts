@@ -51,9 +51,13 @@ export async function ask(
     let followed = 0;
     let ended = false;
     let answering = false;
+    let asked = false;
     for (;;) {
-      const authorized = asking.authentication?.authorized(request) ?? request;
-      asking.sent?.(authorized, current.peer);
+      // A server that takes anybody's request would answer one that no challenge has come for yet.
+      const inquiry: boolean = !asked && asking.authentication?.asksFirst() === true;
+      asked = true;
+      const authorized = inquiry ? withoutRequest(request) : (asking.authentication?.authorized(request) ?? request);
+      if (!inquiry) asking.sent?.(authorized, current.peer);
       const answer = await current.request(authorized, signal).catch((error: unknown) => {
         // libest's server ends the association behind its challenge without a word: nobody has read the answer to it.
         if (!answering || codeOf(error) !== "association-closed") throw error;
@@ -76,6 +80,13 @@ export async function ask(
         request = { ...(await asking.make(current.peer)), path: request.path };
         continue;
       }
+      if (inquiry && !isFollowed(request.method, answer.status)) {
+        if (!endsAssociation(answer)) continue;
+        if (current !== connection) await current.close();
+        current = await asking.dial(here);
+        request = { ...(await asking.make(current.peer)), path: request.path };
+        continue;
+      }
       if (!isFollowed(request.method, answer.status)) return { answer, peer: current.peer, ended };
       asking.redirected?.(answer, current.peer);
       followed += 1;
@@ -89,7 +100,10 @@ export async function ask(
           asking.operation,
           `${target.host}:${target.port} is another server, and nobody has agreed`,
         );
-      if (leaves) asking.authentication?.elsewhere();
+      if (leaves) {
+        asking.authentication?.elsewhere();
+        asked = false;
+      }
       if (leaves || endsAssociation(answer)) {
         if (current !== connection) await current.close();
         current = await asking.dial(target);
@@ -101,6 +115,11 @@ export async function ask(
   } finally {
     if (current !== connection) await current.close();
   }
+}
+
+/** RFC 9110 11.4: what is answered with a challenge where one is wanted, and means nothing elsewhere. */
+function withoutRequest(request: HttpRequest): HttpRequest {
+  return { ...request, body: new Uint8Array(0) };
 }
 
 /** RFC 9110 15.4: 307 and 308 keep the method; the others may turn a POST into a GET, which asks for something else. */

@@ -133,6 +133,7 @@ async function exchange(
         return { certificate, chain, key: certified, trust, ...(run === undefined ? {} : { run }) };
       }
       ledger.pending(operation, answer, peer, response.retryAfter);
+      if (authentication.withheld()) throw unchallenged(run);
       const { retryAfter } = response;
       // RFC 7030 4.2.3: at least so long; a fleet that was told one time does not come back at one time.
       pause = { why: "decision", run, retryAfter, milliseconds: spread(retryAfter * 1000, env.randomness) };
@@ -326,6 +327,14 @@ async function certificationRequest(
     signer: signerFor(requirements, key),
     ...(settings.binding === "auto" ? { challengePassword: challengePassword(peer) } : {}),
     ...(operation === "serverkeygen" ? { attributes: protectionAttributes(settings) } : {}),
+  });
+}
+
+function unchallenged(run: string | undefined): EstFailed {
+  const sentence =
+    "the server lets the request wait (202) as anybody's: it has not asked for the password, which HTTP Digest sends only when asked; use Basic (--http-auth basic), or have its operator give this user Digest (there: hatchery est user add --digest)";
+  return new EstFailed("challenge-missing", sentence, {
+    details: { status: 202, ...(run === undefined ? {} : { run }) },
   });
 }
 

@@ -217,6 +217,7 @@ export type EstDeviceFailure =
   | "binding-wanted"
   | "redirected"
   | "challenge-unanswerable"
+  | "challenge-missing"
   | "server-busy"
   | "fingerprint-not-found"
   | "fingerprint-declined"

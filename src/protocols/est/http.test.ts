@@ -190,8 +190,9 @@ for (const code of Object.keys(refusals) as EstRefusal[]) {
     assert.equal(textOf(body), `${refusals[code].text} Run r1.\n`);
     assert.equal(singleField(headers, "www-authenticate") !== undefined, status === 401);
     assert.equal(singleField(headers, "retry-after") !== undefined, status === 503);
-    // The code would tell which credential was wrong.
-    assert.equal(singleField(headers, "hatchery-error"), status === 401 ? undefined : code);
+    // The code would tell which credential was wrong; where TLS ends is no secret.
+    const told = status !== 401 || code === "binding-at-proxy";
+    assert.equal(singleField(headers, "hatchery-error"), told ? code : undefined);
   });
 }
 
@@ -246,6 +247,14 @@ for (const [name, status, headers, body, code] of answers) {
     });
   });
 }
+
+test("fail/answer: a channel binding at a proxy, and what to do", () => {
+  const refused = encodeReply("simpleenroll", { kind: "refused", refusal: "binding-at-proxy" }, reply);
+  assert.throws(() => decodeResponse("simpleenroll", refused, now), {
+    code: "server-refused",
+    message: /ended at a proxy.*--binding never/,
+  });
+});
 
 test("fail/answer: 202 for cacerts", () => {
   assert.throws(

@@ -142,8 +142,9 @@ export function encodeReply(
         row.status === 401 ? understood(options.challenges ?? [basicChallenge], options.userAgent) : [];
       const challenge = challenges.map((each) => ["WWW-Authenticate", each] as const);
       const later: Headers = row.status === 503 ? [["Retry-After", String(retryAfterOverload)]] : [];
-      // One answer for every 401: the code would tell which credential was wrong.
-      const code: Headers = row.status === 401 ? [] : [[errorHeader, reply.refusal]];
+      // One answer for every 401: the code would tell which credential was wrong. Where TLS ends is no secret.
+      const hidden = row.status === 401 && reply.refusal !== "binding-at-proxy";
+      const code: Headers = hidden ? [] : [[errorHeader, reply.refusal]];
       const quote = runId === undefined ? "" : ` Run ${runId}.`;
       const from = reply.from === undefined ? "" : ` That is from ${new Date(reply.from).toISOString()} on.`;
       return text(row.status, row.text + from + quote, [...challenge, ...later, ...code, ...run]);
@@ -225,9 +226,13 @@ export function refuseAnswer(operation: Operation, response: HttpResponse, now: 
     );
   }
   if (response.status >= 400) {
+    const advice =
+      singleField(response.headers, errorHeader) === "binding-at-proxy"
+        ? "; send no channel binding there (--binding never)"
+        : "";
     throw new EstFailed(
       "server-refused",
-      `the server refused ${operation} with ${response.status}${said === "" ? "" : `: ${said}`}`,
+      `the server refused ${operation} with ${response.status}${said === "" ? "" : `: ${said}`}${advice}`,
       { details },
     );
   }
