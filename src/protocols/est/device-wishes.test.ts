@@ -24,3 +24,9 @@ test("ok/another name, a CA's rights and a registration authority's are told", (
     assert.match(wishes[index] ?? "", text);
   assert.equal(wishes.length, 4);
 });
+
+test("ok/an extension that cannot be read is passed over", () => {
+  const [extension] = [encodeBasicConstraints({ cA: true })].map((each) => ({ ...each, value: Uint8Array.of(4) }));
+  assert.ok(extension);
+  assert.deepEqual(unusualWishes({ subject: own, extensions: [extension] }, { subject: own }), []);
+});

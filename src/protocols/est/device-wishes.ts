@@ -1,3 +1,4 @@
+import { PkiError } from "../../pki/errors.ts";
 import { attribute, parseName } from "../../pki/name.ts";
 import { attributeTypes, keyPurposes } from "../../pki/oids.ts";
 import { basicConstraintsOf, extKeyUsageOf, keyUsageOf } from "../../pki/standard-extensions.ts";
@@ -16,9 +17,19 @@ export function unusualWishes(
   const isRenamed = identity?.credential !== "ldevid" && nameIn(subject) !== nameIn(own);
   const wishes = [
     isRenamed ? "another common name than the one that it was given" : "",
-    basicConstraintsOf(extensions)?.cA === true ? "the certificate of a CA" : "",
-    keyUsageOf(extensions)?.has("keyCertSign") === true ? "the right to sign certificates" : "",
-    extKeyUsageOf(extensions)?.includes(keyPurposes.cmcRA) === true ? "the rights of a registration authority" : "",
+    holds(() => basicConstraintsOf(extensions)?.cA) ? "the certificate of a CA" : "",
+    holds(() => keyUsageOf(extensions)?.has("keyCertSign")) ? "the right to sign certificates" : "",
+    holds(() => extKeyUsageOf(extensions)?.includes(keyPurposes.cmcRA)) ? "the rights of a registration authority" : "",
   ];
   return wishes.filter((wish) => wish !== "").map((wish) => `the CA has this device ask for ${wish}`);
+}
+
+/** An extension that cannot be read gives no right that can be named; whether the CA takes it back is the CA's affair. */
+function holds(right: () => boolean | undefined): boolean {
+  try {
+    return right() === true;
+  } catch (error) {
+    if (error instanceof PkiError) return false;
+    throw error;
+  }
 }
