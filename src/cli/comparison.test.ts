@@ -69,6 +69,23 @@ test("ok/csv", () => {
   assert.equal(renderComparison(rows, "csv"), asCsv.replaceAll("\n", "\r\n"));
 });
 
+test("ok/a variant that only runs name is a row without anything declared", () => {
+  const [measured] = rows as readonly [ComparisonRow];
+  const row: ComparisonRow = {
+    ...measured,
+    variant: "est/gone",
+    status: "not-declared",
+    initial: "not declared",
+    outcome: [],
+    manufacturerBurden: undefined,
+    manufacturerContacted: undefined,
+    declaredMessages: undefined,
+    disagreements: [],
+  };
+  const [, line] = renderComparison([row], "csv").split("\r\n");
+  assert.equal(line, "est/gone,not declared,-,-,-,? / 6,3949,6 / 6,34,3 / 2,-,");
+});
+
 test("ok/md", () => {
   assert.equal(renderComparison(rows, "md"), asMarkdown);
 });

@@ -41,7 +41,8 @@ const declared: readonly Column[] = [
   { title: "gains", cell: ({ outcome }) => outcome.join(", ") || "-" },
   {
     title: "factory",
-    cell: ({ manufacturerBurden }) => factory[manufacturerBurden] ?? String(manufacturerBurden),
+    cell: ({ manufacturerBurden }) =>
+      manufacturerBurden === undefined ? "-" : (factory[manufacturerBurden] ?? String(manufacturerBurden)),
   },
   {
     title: "person",
@@ -50,7 +51,7 @@ const declared: readonly Column[] = [
 ];
 
 const measured: readonly Column[] = [
-  { title: "messages", cell: (row) => `${row.declaredMessages} / ${figure(row.measured?.messages)}` },
+  { title: "messages", cell: (row) => `${row.declaredMessages ?? "?"} / ${figure(row.measured?.messages)}` },
   { title: "bytes", cell: (row) => figure(row.measured?.bytes) },
   {
     title: "pk ops",
@@ -63,11 +64,12 @@ const measured: readonly Column[] = [
   {
     title: "runs",
     cell: (row) =>
-      row.status === "runs" ? `${row.measured?.runs ?? 0} / ${row.measured?.checked ?? 0}` : "declared only",
+      row.status === "declared-only" ? "declared only" : `${row.measured?.runs ?? 0} / ${row.measured?.checked ?? 0}`,
   },
   {
     title: "disagreements",
-    cell: (row) => ((row.measured?.checked ?? 0) === 0 ? "-" : String(row.disagreements.length)),
+    cell: (row) =>
+      (row.measured?.checked ?? 0) === 0 || row.status === "not-declared" ? "-" : String(row.disagreements.length),
   },
 ];
 

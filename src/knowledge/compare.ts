@@ -7,13 +7,15 @@ export interface ComparisonRow {
   readonly protocol: string;
   readonly variant: string;
   readonly title: string;
-  readonly status: Variant["status"];
+  /** `not-declared`: runs name the variant, and no survey does, as after an update that has dropped or renamed it. */
+  readonly status: Variant["status"] | "not-declared";
   readonly initial: string;
   readonly outcome: readonly string[];
-  readonly manufacturerBurden: number;
+  /** Undefined like all that is declared for a variant that is not. */
+  readonly manufacturerBurden: number | undefined;
   readonly userActions: readonly string[];
   readonly manufacturerContacted: boolean | undefined;
-  readonly declaredMessages: number;
+  readonly declaredMessages: number | undefined;
   readonly measured: Measured | undefined;
   /** Sentences of the survey that a run contradicts, each once. */
   readonly disagreements: readonly string[];
@@ -31,17 +33,37 @@ export interface Measured {
   readonly milliseconds: number;
 }
 
-/** The comparison of all variants, in the order of the surveys. `runs` are granted runs, merged where both ends are known. */
+/**
+ * The comparison of all variants, in the order of the surveys, and then of those that only runs name. Counts granted runs, which are
+ * to be merged where both ends are known.
+ */
 export function compareVariants(surveys: readonly Survey[], runs: readonly Run[]): readonly ComparisonRow[] {
-  return surveys.flatMap((survey) =>
-    survey.variants.map((variant) =>
-      row(
-        survey,
-        variant,
-        runs.filter((run) => run.variant === variant.id && run.outcome === "granted"),
-      ),
-    ),
+  const granted = Map.groupBy(
+    runs.filter(({ outcome }) => outcome === "granted"),
+    ({ variant }) => variant,
   );
+  const declared = surveys.flatMap((survey) =>
+    survey.variants.map((variant) => row(survey, variant, granted.get(variant.id) ?? [])),
+  );
+  for (const { variant } of declared) granted.delete(variant);
+  return [...declared, ...[...granted].map(([variant, those]) => undeclared(variant, those))];
+}
+
+function undeclared(variant: string, runs: readonly Run[]): ComparisonRow {
+  return {
+    protocol: runs[0]?.protocol ?? "",
+    variant,
+    title: variant,
+    status: "not-declared",
+    initial: "not declared",
+    outcome: [],
+    manufacturerBurden: undefined,
+    userActions: [],
+    manufacturerContacted: undefined,
+    declaredMessages: undefined,
+    measured: measure(runs),
+    disagreements: [],
+  };
 }
 
 function row(survey: Survey, variant: Variant, runs: readonly Run[]): ComparisonRow {

@@ -174,14 +174,15 @@ test("ok/compare: declared and measured side by side, disagreements told once", 
       merged,
       { ...merged, variant: "toy/x" },
       { ...merged, outcome: "refused" },
+      { ...merged, variant: "toy/y", outcome: "refused" },
       without(({ kind }) => kind === "decision"),
     ],
   );
   assert.deepEqual(
     rows.map(({ variant }) => variant),
-    ["toy/a", "toy/b"],
+    ["toy/a", "toy/b", "toy/x"],
   );
-  const [a, b] = rows;
+  const [a, b, x] = rows;
   assert.deepEqual(a?.measured, {
     runs: 2,
     checked: 2,
@@ -194,6 +195,7 @@ test("ok/compare: declared and measured side by side, disagreements told once", 
   assert.equal(a?.declaredMessages, 2);
   assert.deepEqual(a?.disagreements, ["coordinator-decides: yes; found: coordinator-decides is false"]);
   assert.equal(b?.measured, undefined);
+  assert.deepEqual([x?.status, x?.initial, x?.measured?.runs], ["not-declared", "not declared", 1]);
 });
 
 test("ok/categories: computed from what the device holds and gains", () => {
