@@ -136,9 +136,9 @@ for (const variant of estSurvey.variants.filter(({ status }) => status === "runs
 }
 
 test("fail/a run that only one end recorded confirms nothing about the other end", async () => {
-  await service.call("POST", "/claims", { label: "SURVEY-9" });
-  const identity = await manufactured(service, "SURVEY-9");
-  const { ledger } = await enrolDevice(service, "simpleenroll", "SURVEY-9", { identity });
+  await service.call("POST", "/claims", { label: "SURVEY-10" });
+  const identity = await manufactured(service, "SURVEY-10");
+  const { ledger } = await enrolDevice(service, "simpleenroll", "SURVEY-10", { identity });
   const { run } = await service.call<{ readonly run: Run }>("GET", `/runs/${ledger.id}`);
   const found = contradictions(estSurvey, run).map(({ statement }) => statement.id);
   assert.ok(found.includes("est.device.key held by device after: yes"));
