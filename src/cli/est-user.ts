@@ -89,8 +89,13 @@ async function list(limit: number, invocation: Invocation): Promise<void> {
   if (invocation.json) return printJson(listing);
   if (listing.items.length === 0) return print("there are no EST users; add one with: hatchery est user add NAME");
   const { table } = await import("./table.ts");
-  const rows = listing.items.map(({ name, devices, created }) => [name, devices, shortTime(created)]);
-  print(table(["user", "devices", "since"], rows));
+  const rows = listing.items.map(({ name, devices, digest, created }) => [
+    name,
+    devices,
+    digest === undefined ? "-" : digests[digest],
+    shortTime(created),
+  ]);
+  print(table(["user", "devices", "digest", "since"], rows));
   if (listing.more) print(`only the first ${limit} are shown; see more with --limit`);
 }
 
@@ -99,4 +104,5 @@ function newPassword(): string {
   return Array.from(systemRandomness.bytes(26), (byte) => passwordAlphabet.charAt(byte & 31)).join("");
 }
 
+const digests = { "sha-256": "SHA-256", md5: "SHA-256, MD5" } as const;
 const passwordAlphabet = "abcdefghijkmnpqrstuvwxyz23456789";

@@ -38,6 +38,14 @@ export function sealedDigests(
   }));
 }
 
+/** What HTTP Digest a user may use, as `sealedDigests` was told; undefined for none. */
+export async function digestOf(tenant: string, name: string, store: Store): Promise<"sha-256" | "md5" | undefined> {
+  const kept = (algorithm: DigestAlgorithm) => store.authorities.key(tenant, digestSecretName(algorithm, name));
+  const [sha256, md5] = await Promise.all([kept("SHA-256"), kept("MD5")]);
+  if (md5 !== undefined) return "md5";
+  return sha256 === undefined ? undefined : "sha-256";
+}
+
 /** The users of one tenant that HTTP Digest is possible for (RFC 7616). */
 export interface DigestUsers {
   /** The user of a right response; undefined for a wrong one and for a user without Digest. The nonce is not looked at. */

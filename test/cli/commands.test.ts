@@ -394,9 +394,20 @@ describe("the command line", { concurrency: 4 }, () => {
 
   command("ok/est user list", ["est", "user", "list"], {
     answers: {
-      [`GET ${tenant}/est-users?limit=100`]: { items: [{ name: "line-3", devices: "sensor-*", created: moment }] },
+      [`GET ${tenant}/est-users?limit=100`]: {
+        items: [
+          { name: "line-3", devices: "sensor-*", created: moment },
+          { name: "line-4", devices: "line-4", digest: "sha-256", created: moment },
+          { name: "line-5", devices: "line-5", digest: "md5", created: moment },
+        ],
+      },
     },
-    output: "user    devices   since\nline-3  sensor-*  2026-03-01 14:05\n",
+    output: `\
+user    devices   digest        since
+line-3  sensor-*  -             2026-03-01 14:05
+line-4  line-4    SHA-256       2026-03-01 14:05
+line-5  line-5    SHA-256, MD5  2026-03-01 14:05
+`,
   });
 
   command("ok/est user remove", ["est", "user", "remove", "line-3"], {

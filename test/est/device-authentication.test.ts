@@ -86,6 +86,16 @@ describe("our device and our server", () => {
 
   test("ok/hatchery device est --http-auth digest, after hatchery est user add --digest", async () => {
     const added = await hatchery(["est", "user", "add", "cli-1", "--digest", "--json", "--data", service.data]);
+    const listed = await hatchery(["est", "user", "list", "--json", "--data", service.data]);
+    const { items } = JSON.parse(listed.stdout) as { readonly items: readonly { name: string; digest?: string }[] };
+    assert.deepEqual(
+      items.map(({ name, digest }) => [name, digest]),
+      [
+        ["cli-1", "sha-256"],
+        ["line", "sha-256"],
+        ["old", "md5"],
+      ],
+    );
     const { password } = JSON.parse(added.stdout) as { readonly password: string };
     const ca = await hatchery(["ca", "export", "--data", service.data, "--out", `${service.data}/cli-ca.pem`]);
     assert.equal(ca.code, 0, ca.stderr);

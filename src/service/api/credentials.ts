@@ -2,10 +2,11 @@ import { z } from "zod";
 import { codeOf } from "../../core/errors.ts";
 import type { ApiApp } from "../../transport/http/api-app.ts";
 import { ServiceError } from "../errors.ts";
+import { digestOf } from "../est-digest.ts";
 import { putEstUser } from "../est-users.ts";
 import { type ApiContext, localActor } from "./context.ts";
 import { withoutUndefined } from "./devices.ts";
-import { estUser, idParameters, pageOf, pageQuery, tenantParameters } from "./schemas.ts";
+import { digest, estUser, idParameters, pageOf, pageQuery, tenantParameters } from "./schemas.ts";
 
 /** What devices authenticate with: EST users. */
 export function credentialRoutes(app: ApiApp, context: ApiContext): void {
@@ -23,7 +24,10 @@ export function credentialRoutes(app: ApiApp, context: ApiContext): void {
     async ({ params, query }) => {
       requireTenant(params.tenant);
       const { items, ...rest } = await store.estUsers.list(params.tenant, withoutUndefined(query));
-      return { items: items.map(({ name, devices, created }) => ({ name, devices, created })), ...rest };
+      const shown = items.map(async ({ name, devices, created }) =>
+        withoutUndefined({ name, devices, digest: await digestOf(params.tenant, name, store), created }),
+      );
+      return { items: await Promise.all(shown), ...rest };
     },
   );
 
@@ -36,10 +40,7 @@ export function credentialRoutes(app: ApiApp, context: ApiContext): void {
         body: z.strictObject({
           password: z.string().max(256),
           devices: z.string().min(1).max(256).describe("device names that it may enrol; may hold `*`"),
-          digest: z
-            .enum(["sha-256", "md5"])
-            .optional()
-            .describe("HTTP Digest beside Basic: with SHA-256, or with MD5 as well"),
+          digest: digest.optional(),
         }),
         response: { 200: z.object({ name: z.string() }) },
       },

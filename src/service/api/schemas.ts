@@ -129,7 +129,15 @@ export const anchor = z.object({
   added: z.number().int(),
 });
 
-export const estUser = z.object({ name: z.string(), devices: z.string(), created: z.number().int() });
+export const digest = z
+  .enum(["sha-256", "md5"])
+  .describe("HTTP Digest beside Basic: with SHA-256, or with MD5 as well");
+export const estUser = z.object({
+  name: z.string(),
+  devices: z.string(),
+  digest: digest.optional(),
+  created: z.number().int(),
+});
 
 export const auditHead = z.object({
   sequence: z.number().int(),
