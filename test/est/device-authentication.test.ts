@@ -67,7 +67,12 @@ describe("our device and our server", () => {
       verdict: "wait",
       match: { credential: "anonymous" },
     });
-    await enrolDevice(service, "simpleenroll", "not-anybody-1", { credentials, httpAuthentication: "digest" });
+    await service.call("PUT", "/ca/profiles/cmc", { fullcmc: "allowed" });
+    const settings = { credentials, httpAuthentication: "digest" } as const;
+    await enrolDevice(service, "simpleenroll", "not-anybody-1", settings);
+    const server = { host: "127.0.0.1", port: service.port, label: "cmc" };
+    const trust = { kind: "explicit", anchors: [service.root] } as const;
+    await enrolDevice(service, "fullcmc", "not-anybody-2", { ...settings, server: { ...server, trust } });
     await service.call("DELETE", `/rules/${rule.id}`);
   });
 

@@ -27,6 +27,7 @@ export function decodeFullCmc(label: string | undefined, request: HttpRequest): 
     refusal,
     bytes: body.length,
     reference: full.reference,
+    nothing: body.length === 0 && credentials === undefined,
   });
   if ("refusal" in full) return malformed(full.refusal);
   try {

@@ -24,8 +24,9 @@ export const estServer: Responder<EstRequest, EstSession, EstReply> = {
       case "fullcmc":
         return fullcmc(session, message, peer, ports);
       case "malformed":
-        // RFC 7030 4.3.2: its refusals are messages of CMC.
-        if (message.operation === "fullcmc") return fullcmc(session, message, peer, ports);
+        // RFC 7030 4.3.2: its refusals are messages of CMC; a challenge to who has sent nothing is HTTP's.
+        if (message.operation === "fullcmc" && refusalOf(message, peer) === message.refusal)
+          return fullcmc(session, message, peer, ports);
         recordAssociation(peer, await ports.issuer.issuers(), ports);
         recordFrame(ports.run, message.operation, "request", peer, message.bytes);
         return refused(refusalOf(message, peer), stranger, message.operation, peer, ports);
