@@ -138,7 +138,7 @@ export const badHttp: Readonly<Record<string, Refused>> = {
   },
   "wrong method on cacerts": {
     ...ofHttp(405, undefined, /does not take this method/, (body) => enrolment(body, [], "/.well-known/est/cacerts")),
-    fields: { allow: "GET" },
+    fields: { allow: "GET, HEAD" },
   },
   "unknown path": ofHttp(404, undefined, nothingThere, (body) => enrolment(body, [], "/.well-known/est")),
   "operation that is not offered": ofHttp(404, undefined, nothingThere, (body) =>
