@@ -3,9 +3,9 @@ import { test } from "node:test";
 import type { Certificate } from "../../pki/certificate.ts";
 import type { Extension } from "../../pki/extensions.ts";
 import type { GeneralName } from "../../pki/general-name.ts";
-import { keyPurposes } from "../../pki/oids.ts";
+import { extensionTypes, keyPurposes } from "../../pki/oids.ts";
 import { encodeExtKeyUsage, encodeSubjectAltName } from "../../pki/standard-extensions.ts";
-import { requireOwnNames } from "./accept-names.ts";
+import { type Expected, requireOwnNames } from "./accept-names.ts";
 import { certify, commonName, newAuthority, newKey } from "./fixtures.test-support.ts";
 
 const root = await newAuthority("root");
@@ -56,4 +56,16 @@ test("ok/a first enrolment warns of another name and of rights, and of nothing e
   assert.match(warnings(await certified("somebody-else"), asked).join(), /for .*somebody-else.*lamp was asked for/);
   const rights = await certified("lamp", [encodeExtKeyUsage([keyPurposes.clientAuth, keyPurposes.cmcRA])]);
   assert.match(warnings(rights, asked).join(), /rights .*id-kp-cmcRA/);
+});
+
+test("fail/an extension that cannot be read, first or renewed", async () => {
+  const old = await certified("lamp", names("a.example"));
+  const damaged = (type: string) => certified("lamp", [{ type, critical: false, value: Uint8Array.of(0x30, 0x80) }]);
+  const refuses = (certificate: Certificate, expected: Expected) =>
+    assert.throws(() => requireOwnNames(certificate, expected, undefined), {
+      name: "EstFailed",
+      code: "response-malformed",
+    });
+  refuses(await damaged(extensionTypes.subjectAltName), { kind: "renewal", of: old });
+  refuses(await damaged(extensionTypes.extKeyUsage), { kind: "first", subject: old.subject.raw });
 });

@@ -1,5 +1,6 @@
 import { hex } from "../../core/bytes.ts";
 import type { Certificate } from "../../pki/certificate.ts";
+import { PkiError } from "../../pki/errors.ts";
 import { encodeGeneralName } from "../../pki/general-name.ts";
 import { attribute, equalNames, formatName, parseName } from "../../pki/name.ts";
 import { attributeTypes, keyPurposes } from "../../pki/oids.ts";
@@ -14,10 +15,23 @@ export type Expected =
   | { readonly kind: "first"; readonly subject: Uint8Array };
 
 /**
- * Holds a certificate of the device's own key against what it is for. Throws EstFailed `certificate-of-a-ca`, and for a renewal
- * `certificate-names-another`; a first enrolment warns of another common name, and of rights that no device needs.
+ * Holds a certificate of the device's own key against what it is for. Throws EstFailed `certificate-of-a-ca`, `response-malformed`
+ * for extensions that cannot be read, and for a renewal `certificate-names-another`; a first enrolment warns of another common name, and of rights that no device needs.
  */
 export function requireOwnNames(
+  certificate: Certificate,
+  expected: Expected,
+  warning: ((sentence: string) => void) | undefined,
+): void {
+  try {
+    checkNames(certificate, expected, warning);
+  } catch (cause) {
+    if (!(cause instanceof PkiError)) throw cause;
+    throw new EstFailed("response-malformed", `the issued certificate cannot be read: ${cause.message}`, { cause });
+  }
+}
+
+function checkNames(
   certificate: Certificate,
   expected: Expected,
   warning: ((sentence: string) => void) | undefined,
