@@ -8,29 +8,13 @@ import type { Lifecycle, Rule } from "../store/records.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import { admissionOf } from "./admission.ts";
+import { idevid, unproven } from "./evidence.test-support.ts";
 import { claimSerial } from "./inventory.ts";
 import { describeMatch, matches } from "./rules.ts";
 
 const tenant = "default";
 const clock = new ManualClock(1_000);
 
-const idevid: Evidence = {
-  protocol: "est",
-  variant: "est/idevid",
-  operation: "simpleenroll",
-  profile: "device",
-  credential: "idevid",
-  name: "SN-1",
-  proven: true,
-  serial: "SN-1",
-  issuer: "acme",
-  certificate: "c1",
-  key: "k1",
-  subject: "session-1",
-  address: "192.0.2.7:1",
-  run: "run-1",
-};
-const { serial: _, issuer: __, certificate: ___, ...unproven } = idevid;
 const anonymous: Evidence = { ...unproven, credential: "anonymous", proven: false, name: "lamp" };
 const password: Evidence = { ...unproven, credential: "password", name: "lamp" };
 

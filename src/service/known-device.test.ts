@@ -5,6 +5,7 @@ import { seededRandomness } from "../core/randomness.ts";
 import type { Evidence } from "../protocols/ports.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
+import { idevid, unproven } from "./evidence.test-support.ts";
 import { claimSerial } from "./inventory.ts";
 import { admitted, findKnown } from "./known-device.ts";
 
@@ -12,23 +13,6 @@ const tenant = "default";
 const clock = new ManualClock(1_000);
 const randomness = seededRandomness("known devices");
 
-const idevid: Evidence = {
-  protocol: "est",
-  variant: "est/idevid",
-  operation: "simpleenroll",
-  profile: "device",
-  credential: "idevid",
-  name: "SN-1",
-  proven: true,
-  serial: "SN-1",
-  issuer: "acme",
-  certificate: "c1",
-  key: "k1",
-  subject: "session-1",
-  address: "192.0.2.7:1",
-  run: "run-1",
-};
-const { serial: _, issuer: __, certificate: ___, ...unproven } = idevid;
 const second: Evidence = { ...idevid, name: "SN-2", serial: "SN-2", certificate: "c2", key: "k2" };
 const user: Evidence = { ...unproven, credential: "password", name: "lamp", key: "k3" };
 

@@ -8,14 +8,7 @@ export const operations = ["cacerts", "csrattrs", "simpleenroll", "simplereenrol
 export type Operation = (typeof operations)[number];
 
 /** RFC 7030 3.2.2: a label is one path segment and never an operation's name. */
-export const operationNames: ReadonlySet<string> = new Set([
-  "cacerts",
-  "simpleenroll",
-  "simplereenroll",
-  "fullcmc",
-  "serverkeygen",
-  "csrattrs",
-]);
+export const operationNames: ReadonlySet<string> = new Set(operations);
 export const labelPattern = /^[A-Za-z0-9._~-]{1,64}$/;
 
 /** RFC 7030 3.2.4, RFC 8951 3. */
